@@ -1,0 +1,80 @@
+#include "base/iobuf.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+
+static constexpr size_t smallest = 512;
+
+iobuf::~iobuf() { free(data); }
+
+static void iobuf_compact(iobuf &b) {
+    if (b.done == 0)
+        return;
+    memmove(b.data, b.data + b.done, b.filled - b.done);
+    b.filled -= b.done;
+    b.parsed -= b.done;
+    b.done = 0;
+}
+
+std::span<uint8_t> iobuf_room(iobuf &b, size_t want, size_t limit) {
+    size_t pending = iobuf_size(b);
+    limit = std::min<size_t>(limit, UINT32_MAX / 2);
+    if (want > limit || pending > limit - want)
+        return {};
+    if (b.capacity - b.filled < want)
+        iobuf_compact(b);
+    if (b.capacity - b.filled < want) {
+        size_t capacity = std::max<size_t>(smallest, b.capacity);
+        while (capacity < pending + want)
+            capacity *= 2;
+        auto *data = static_cast<uint8_t *>(realloc(b.data, capacity));
+        if (data == nullptr)
+            return {};
+        b.data = data;
+        b.capacity = static_cast<uint32_t>(capacity);
+    }
+    return {b.data + b.filled, b.capacity - b.filled};
+}
+
+void iobuf_fill(iobuf &b, size_t n) {
+    assert(n <= b.capacity - b.filled);
+    b.filled += static_cast<uint32_t>(n);
+}
+
+bool iobuf_append(iobuf &b, std::span<const uint8_t> bytes, size_t limit) {
+    if (bytes.empty())
+        return true;
+    auto room = iobuf_room(b, bytes.size(), limit);
+    if (room.empty())
+        return false;
+    memcpy(room.data(), bytes.data(), bytes.size());
+    iobuf_fill(b, bytes.size());
+    return true;
+}
+
+void iobuf_parse(iobuf &b, size_t n) {
+    assert(n <= b.filled - b.parsed);
+    b.parsed += static_cast<uint32_t>(n);
+}
+
+void iobuf_consume(iobuf &b, size_t n) {
+    assert(n <= b.filled - b.done);
+    b.done += static_cast<uint32_t>(n);
+    b.parsed = std::max(b.parsed, b.done);
+    if (b.done == b.filled)
+        iobuf_free(b);
+}
+
+void iobuf_free(iobuf &b) {
+    free(b.data);
+    b.data = nullptr;
+    b.done = b.parsed = b.filled = b.capacity = 0;
+}
+
+void iobuf_wipe(iobuf &b) {
+    if (b.data != nullptr)
+        explicit_bzero(b.data, b.capacity);
+    iobuf_free(b);
+}

@@ -1,0 +1,126 @@
+#include "base/metric_table.h"
+
+#include <array>
+#include <cassert>
+#include <map>
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+static constexpr size_t metric_count = static_cast<size_t>(metric::count_);
+
+// clang-format off
+static constexpr metric_info table[metric_count] = {
+    {metric::connections_active, metric_type::gauge, "proxy_connections_active",
+     "Server connections of the bucket that serve a client session on this instance.", {"bucket_id"}},
+    {metric::connections_idle, metric_type::gauge, "proxy_connections_idle",
+     "Server connections of the bucket that wait in this instance's pool.", {"bucket_id"}},
+    {metric::connections_max, metric_type::gauge, "proxy_connections_max",
+     "Limit on the bucket's server connections over all instances, as kept in Redis.", {"bucket_id"}},
+    {metric::connections_pinned, metric_type::gauge, "proxy_connections_pinned",
+     "Server connections kept attached beyond the request, by reason.", {"bucket_id", "pin_reason"}},
+    {metric::connections_total, metric_type::counter, "proxy_connections_total",
+     "Attempts to get a slot, by outcome, and slots released.", {"bucket_id", "status"}},
+    {metric::queue_length, metric_type::gauge, "proxy_queue_length",
+     "Client sessions that wait for a slot or a server connection.", {"bucket_id"}},
+    {metric::queue_wait_seconds, metric_type::histogram, "proxy_queue_wait_seconds",
+     "Time spent waiting in the queue, whatever its end.", {"bucket_id"}},
+    {metric::tds_packets_total, metric_type::counter, "proxy_tds_packets_total",
+     "TDS packets seen, by direction and type. In passthrough only PRELOGIN is seen.", {"bucket_id", "direction", "type"}},
+    {metric::query_duration_seconds, metric_type::histogram, "proxy_query_duration_seconds",
+     "Time from a request's last byte read to its answer's last byte read. Not seen in passthrough.", {"bucket_id"}},
+    {metric::connection_errors_total, metric_type::counter, "proxy_connection_errors_total",
+     "Client sessions that ended with an error, by kind.", {"bucket_id", "error_type"}},
+    {metric::redis_operations_total, metric_type::counter, "proxy_redis_operations_total",
+     "Operations sent to Redis, by outcome.", {"operation", "status"}},
+    {metric::instance_heartbeat, metric_type::gauge, "proxy_instance_heartbeat",
+     "Unix time of the last heartbeat that Redis accepted, 0 when stopped.", {"instance_id"}},
+    {metric::pinning_duration_seconds, metric_type::histogram, "proxy_pinning_duration_seconds",
+     "How long pins lasted, by reason.", {"bucket_id", "pin_reason"}},
+    {metric::slots_excess_total, metric_type::counter, "proxy_slots_excess_total",
+     "Slots released without having seen the server close its end: possible excess over the limit.", {"bucket_id"}},
+    {metric::client_connections, metric_type::gauge, "proxy_client_connections",
+     "Client sessions, by state.", {"state"}},
+    {metric::fallback_active, metric_type::gauge, "proxy_fallback_active",
+     "1 while Redis cannot be reached and the instance lives on its own share.", {}},
+};
+// clang-format on
+
+static const prometheus::Histogram::BucketBoundaries boundaries = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                                   0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
+
+struct metrics {
+    prometheus::Registry registry;
+    std::array<prometheus::Family<prometheus::Counter> *, metric_count> counters{};
+    std::array<prometheus::Family<prometheus::Gauge> *, metric_count> gauges{};
+    std::array<prometheus::Family<prometheus::Histogram> *, metric_count> histograms{};
+};
+
+const metric_info &metric_describe(metric id) { return table[static_cast<size_t>(id)]; }
+
+metrics *metrics_create() {
+    auto *m = new metrics;
+    for (size_t i = 0; i < metric_count; ++i) {
+        const metric_info &row = table[i];
+        assert(static_cast<size_t>(row.id) == i);
+        switch (row.type) {
+        case metric_type::counter:
+            m->counters[i] = &prometheus::BuildCounter().Name(row.name).Help(row.help).Register(m->registry);
+            break;
+        case metric_type::gauge:
+            m->gauges[i] = &prometheus::BuildGauge().Name(row.name).Help(row.help).Register(m->registry);
+            break;
+        case metric_type::histogram:
+            m->histograms[i] = &prometheus::BuildHistogram().Name(row.name).Help(row.help).Register(m->registry);
+            break;
+        }
+    }
+    return m;
+}
+
+void metrics_destroy(metrics *m) { delete m; }
+
+static std::map<std::string, std::string> label_map(const metric_info &row, metric_labels values) {
+    std::map<std::string, std::string> labels;
+    size_t i = 0;
+    for (std::string_view value : values) {
+        assert(i < std::size(row.labels) && row.labels[i] != nullptr);
+        labels[row.labels[i++]] = std::string(value);
+    }
+    assert(i == std::size(row.labels) || row.labels[i] == nullptr);
+    return labels;
+}
+
+// The opaque handles are prometheus-cpp's own objects under another name.
+metric_counter_handle *metric_counter(metrics *m, metric id, metric_labels values) {
+    auto *family = m->counters[static_cast<size_t>(id)];
+    assert(family != nullptr);
+    return reinterpret_cast<metric_counter_handle *>(&family->Add(label_map(metric_describe(id), values)));
+}
+
+metric_gauge_handle *metric_gauge(metrics *m, metric id, metric_labels values) {
+    auto *family = m->gauges[static_cast<size_t>(id)];
+    assert(family != nullptr);
+    return reinterpret_cast<metric_gauge_handle *>(&family->Add(label_map(metric_describe(id), values)));
+}
+
+metric_histogram_handle *metric_histogram(metrics *m, metric id, metric_labels values) {
+    auto *family = m->histograms[static_cast<size_t>(id)];
+    assert(family != nullptr);
+    return reinterpret_cast<metric_histogram_handle *>(&family->Add(label_map(metric_describe(id), values), boundaries));
+}
+
+void counter_add(metric_counter_handle *c, double n) { reinterpret_cast<prometheus::Counter *>(c)->Increment(n); }
+double counter_value(const metric_counter_handle *c) { return reinterpret_cast<const prometheus::Counter *>(c)->Value(); }
+void gauge_set(metric_gauge_handle *g, double value) { reinterpret_cast<prometheus::Gauge *>(g)->Set(value); }
+void histogram_observe(metric_histogram_handle *h, double value) {
+    reinterpret_cast<prometheus::Histogram *>(h)->Observe(value);
+}
+
+std::string metrics_serialize(metrics *m) {
+    return prometheus::TextSerializer().Serialize(m->registry.Collect());
+}

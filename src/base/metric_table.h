@@ -1,0 +1,65 @@
+// The metric table: every series' name, type, labels and help in one place, over a prometheus-cpp registry.
+//
+// Counters and gauges are looked up once (metric_counter, metric_gauge: a map look-up by label values) and then kept as
+// handles, so that a hot path pays one atomic add. Handles live as long as the registry. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+enum class metric : uint8_t {
+    connections_active,
+    connections_idle,
+    connections_max,
+    connections_pinned,
+    connections_total,
+    queue_length,
+    queue_wait_seconds,
+    tds_packets_total,
+    query_duration_seconds,
+    connection_errors_total,
+    redis_operations_total,
+    instance_heartbeat,
+    pinning_duration_seconds,
+    slots_excess_total,
+    client_connections,
+    fallback_active,
+    count_,
+};
+
+enum class metric_type : uint8_t { gauge, counter, histogram };
+
+struct metric_info {
+    metric id;
+    metric_type type;
+    const char *name;
+    const char *help;
+    const char *labels[3]; // names, in the order in which values are given; unused ones nullptr
+};
+
+// The row of the table for `id`; `metric_table_size` rows in all.
+const metric_info &metric_describe(metric id);
+
+struct metric_counter_handle; // opaque
+struct metric_gauge_handle;
+struct metric_histogram_handle;
+struct metrics;
+
+metrics *metrics_create();
+void metrics_destroy(metrics *);
+
+// Label values in the table's order. Never null; asserts that the type fits and the number of values is right.
+using metric_labels = std::initializer_list<std::string_view>;
+metric_counter_handle *metric_counter(metrics *, metric id, metric_labels values);
+metric_gauge_handle *metric_gauge(metrics *, metric id, metric_labels values);
+metric_histogram_handle *metric_histogram(metrics *, metric id, metric_labels values);
+
+void counter_add(metric_counter_handle *, double n = 1);
+double counter_value(const metric_counter_handle *);
+void gauge_set(metric_gauge_handle *, double value);
+void histogram_observe(metric_histogram_handle *, double value);
+
+// Prometheus text format 0.0.4 of everything, for any thread.
+std::string metrics_serialize(metrics *);

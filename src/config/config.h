@@ -1,0 +1,117 @@
+// What the two YAML files say, checked and with defaults filled in (DESIGN section 8).
+//
+// Every key of the files has one row in the option table (config/option_table.cpp): name, type, default, range,
+// where it goes, one sentence. Loading, --check-config and the documents read that table and nothing else.
+// Times are in milliseconds, sizes in bytes, everywhere in these structs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+enum class pool_mode : uint8_t { transaction, session, passthrough };
+enum class health_probe : uint8_t { login, prelogin, off };
+enum class client_tls : uint8_t { disable, allow, require };
+
+struct bucket_config {
+    std::string id;
+    std::string host;
+    uint16_t port = 1433;
+    std::string database;
+    std::string username;
+    std::string password;
+    uint32_t max_connections = 0;
+    uint64_t connection_timeout = 30'000;
+    uint64_t queue_timeout = 0;       // proxy's when not set
+    uint32_t max_queue_size = 0;      // proxy's when not set; 0 = unlimited
+    pool_mode mode = pool_mode::transaction;
+    uint16_t listen_port = 0;         // 0: none of its own
+    std::vector<std::string> aliases; // other host names (TLS SNI of strict TDS, Login7 ServerName)
+    uint64_t idle_timeout = 0;        // 0: off
+    uint64_t session_timeout = 0;     // 0: off
+    uint64_t retry_backoff_min = 100;
+    uint64_t retry_backoff_max = 5'000;
+    health_probe probe = health_probe::prelogin;
+    int line = 0; // where it stands in the file, for messages
+};
+
+struct proxy_config {
+    std::string listen_addr = "0.0.0.0";
+    uint16_t listen_port = 0;
+    std::string instance_id; // host name when not set; PROXY_INSTANCE_ID overrides
+    std::string default_bucket; // id; empty: the first in the file; "none": no such rule
+    pool_mode mode = pool_mode::transaction;
+    uint64_t queue_timeout = 30'000; // 0: queueing is off
+    uint32_t max_queue_size = 1000;
+    uint64_t queue_poll = 500;
+    client_tls tls = client_tls::allow;
+    std::string tls_cert_file;
+    std::string tls_key_file;
+    bool tls_self_signed_ecdsa = false;
+    bool tls_min_version_13 = false; // tls_min_version "1.3" instead of "1.2"
+    std::string server_version = "16.0.0"; // PRELOGIN VERSION when the proxy answers by itself
+    uint64_t login_timeout = 15'000;
+    uint64_t health_check_interval = 15'000;
+    std::string health_listen_addr = "0.0.0.0";
+    uint16_t health_check_port = 8080;
+    uint16_t metrics_port = 9090;
+    uint32_t http_threads = 2;
+    uint32_t buffer_high = 64 * 1024;
+    uint32_t buffer_low = 16 * 1024;
+    uint32_t max_client_connections = 0; // 0: unlimited
+    uint32_t max_unauthenticated = 10'000;
+    uint64_t release_timeout = 5'000;
+    uint64_t keepalive = 30'000;
+    uint64_t dns_ttl = 30'000;
+    uint64_t shutdown_timeout = 30'000;
+    uint64_t client_idle_timeout = 0; // 0: off
+    bool reuse_port = false;
+    std::string log_level = "info";
+    bool log_json = false; // log_format: json
+};
+
+struct sentinel_address {
+    std::string host;
+    uint16_t port = 26379;
+};
+
+struct redis_config {
+    bool enabled = false; // a `redis` section is there
+    std::string host = "redis";
+    uint16_t port = 6379;
+    std::string username;
+    std::string password;
+    uint32_t db = 0;
+    uint32_t pool_size = 1; // accepted; one pipelined connection is used
+    uint64_t dial_timeout = 5'000;
+    uint64_t read_timeout = 3'000;
+    uint64_t write_timeout = 3'000;
+    uint64_t heartbeat_interval = 10'000;
+    uint64_t heartbeat_ttl = 30'000;
+    std::string key_prefix = "proxy";
+    std::vector<sentinel_address> sentinels;
+    std::string master_name;
+    std::string sentinel_password;
+};
+
+struct fallback_config {
+    bool enabled = true;
+    uint32_t local_limit_divisor = 3;
+};
+
+struct config {
+    proxy_config proxy;
+    redis_config redis;
+    fallback_config fallback;
+    std::vector<bucket_config> buckets; // at least one
+};
+
+// Loads and checks both files. On failure returns nullptr and appends to `errors` one line for every defect found, each as
+// "file:line: key: what is wrong; what was expected". Never prints a secret's value. `warnings` likewise for what is legal
+// but probably not meant. Environment: ${NAME} and ${NAME:-default} inside values, PROXY_INSTANCE_ID.
+std::unique_ptr<config> config_load(const std::string &proxy_file, const std::string &buckets_file,
+                                    std::vector<std::string> &errors, std::vector<std::string> &warnings);
+
+// Overwrites the secrets held in `c`.
+void config_wipe(config &c);

@@ -1,0 +1,148 @@
+// The border between the two halves of the stand-in SQL Server.
+//
+//      TDS bytes  <->  wire (server.cpp, wire_*.cpp)  <->  this header  <->  T-SQL (tsql_*.cpp) over SQLite
+//
+// The wire half owns sockets, TLS, packets, tokens and fibers. It runs every request in a fiber of its own
+// (makecontext/swapcontext on the one libuv thread), so the T-SQL half is written as plain blocking code:
+// it calls `host.wait` where SQL Server would sleep or wait for a lock and gets control back later.
+// The T-SQL half owns parsing, databases, session state, types and errors; it never sees a byte of TDS.
+//
+// All text here is UTF-8 except value::text of n-types, which is UTF-8 too and is converted by the wire half.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sqlserver {
+
+enum class type_id : uint8_t {
+    bit_, tinyint_, smallint_, int_, bigint_, real_, float_, decimal_, numeric_, money_, smallmoney_,
+    char_, varchar_, text_, nchar_, nvarchar_, ntext_, binary_, varbinary_, image_,
+    date_, time_, datetime_, smalldatetime_, datetime2_, datetimeoffset_,
+    uniqueidentifier_, xml_, sql_variant_,
+};
+
+constexpr uint32_t length_max = 0xFFFFFFFFu; // the MAX of varchar(max), nvarchar(max), varbinary(max)
+
+struct type_info {
+    type_id id = type_id::int_;
+    uint32_t length = 0;   // characters for n-types, bytes for char, varchar, binary, varbinary; length_max for MAX
+    uint8_t precision = 0; // decimal, numeric: 1..38
+    uint8_t scale = 0;     // decimal, numeric; time, datetime2, datetimeoffset: 0..7
+};
+
+struct column {
+    std::string name;
+    type_info type;
+    bool nullable = true;
+    bool identity = false;
+    bool updatable = false;
+};
+
+// One value. Which member holds it depends on the type it travels with:
+//   bit..bigint              i64
+//   real, float              f64
+//   decimal, numeric         text: canonical decimal digits, "-12.340", exactly `scale` digits after the point
+//   money, smallmoney        i64, in 1/10000
+//   char types, xml          text (UTF-8)
+//   binary types             text (raw bytes)
+//   uniqueidentifier         text: the 16 bytes as they go on the wire
+//   date, time, datetime...  days since 0001-01-01, ticks 100 ns since midnight; offset in minutes. datetimeoffset: days and
+//                            ticks are UTC (as on the wire), the offset is added for display
+//   sql_variant              variant_type and the member of that type
+struct value {
+    bool null = true;
+    int64_t i64 = 0;
+    double f64 = 0;
+    std::string text;
+    int32_t days = 0;
+    int64_t ticks = 0;
+    int16_t offset_minutes = 0;
+    type_info variant_type;
+};
+
+// A parameter of an RPC request, decoded by the wire half.
+struct parameter {
+    std::string name; // with the @, or empty
+    type_info type;
+    value val;
+    bool output = false;
+    bool use_default = false;
+};
+
+enum class done_kind : uint8_t { done, done_in_proc, done_proc };
+constexpr uint16_t done_error = 0x0002;
+constexpr uint16_t done_count = 0x0010; // the row count is valid
+
+enum class env : uint8_t {
+    database = 1, language = 2, packet_size = 4, collation = 7,
+    begin_tran = 8, commit_tran = 9, rollback_tran = 10, reset_ack = 18,
+};
+
+// What a running request may call. All calls happen inside the request's fiber. After `cancelled()` has become true
+// (attention, or the connection is gone) further output is dropped and the T-SQL half should unwind soon.
+struct host {
+    virtual ~host() = default;
+    virtual void columns(const std::vector<column> &columns) = 0;
+    virtual void row(const std::vector<value> &values) = 0; // may switch fibers when the client is slow
+    virtual void order(const std::vector<uint16_t> &ordinals) = 0; // ORDER token, after columns
+    virtual void done(done_kind kind, uint16_t status, uint16_t command, uint64_t rows) = 0; // DONE_MORE is the wire half's
+    virtual void message(int32_t number, uint8_t state, uint8_t severity, std::string_view text,
+                         std::string_view procedure, int32_t line) = 0; // severity > 10: ERROR, else INFO
+    virtual void env_text(env type, std::string_view now, std::string_view before) = 0;
+    virtual void env_tran(env type, uint64_t now, uint64_t before) = 0; // 0: an empty value
+    virtual void return_status(int32_t status) = 0;
+    virtual void return_value(uint16_t ordinal, std::string_view name, const type_info &type, const value &val) = 0;
+    virtual bool wait(uint64_t milliseconds) = 0; // false: cancelled meanwhile
+    virtual bool cancelled() = 0;
+    virtual void close_connection() = 0; // severity 20 and above: after the output so far, the server hangs up
+};
+
+struct login_request {
+    std::string user, password, database, language, app_name, host_name, client_address, library_name;
+    uint32_t tds_version = 0; // 0x71000001, 0x72090002, 0x730B0003, 0x74000004
+    bool odbc = false;        // fODBC or fOLEDB: other SET defaults
+    bool database_must_exist = false; // fDatabase
+    bool read_only_intent = false;
+    uint32_t packet_size = 4096;
+    bool encrypted = false;
+    uint32_t client_pid = 0;
+};
+
+struct engine_options {
+    std::string data_dir;                   // one SQLite file per database lives here
+    std::string server_name = "STANDIN";
+    std::string version = "16.0.4135";      // @@VERSION, SERVERPROPERTY
+    std::vector<std::string> logins;        // "user:password"; empty: sa with any password
+    std::vector<std::string> databases;     // created at start beside master, tempdb, model, msdb
+    bool announce_text_transactions = true; // false: as Babelfish and TDS 7.1, no ENVCHANGE 8/9/10 for T-SQL text
+    int32_t default_isolation = 2;          // read committed
+};
+
+struct engine;  // databases, logins, the list of sessions
+struct session; // one TDS session: SPID, SET options, variables' scope is the batch, temp tables, handles, transaction
+
+engine *engine_create(const engine_options &options, std::string &error); // null and `error` on failure
+void engine_destroy(engine *);
+
+// Logs in: sends ENVCHANGE 1, INFO 5701, ENVCHANGE 2, INFO 5703 through `host`, or the ERROR tokens (18456; 4060 + 18456).
+// The wire half adds ENVCHANGE 7 (collation), LOGINACK, ENVCHANGE 4, FEATUREEXTACK and DONE. Null: login refused.
+session *engine_login(engine *, const login_request &, host &);
+void session_close(session *); // rolls back, drops temp tables, frees
+uint16_t session_spid(const session *);
+
+// Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.
+void session_batch(session *, std::string_view sql, host &);
+// `name` as the client sent it, any case, schema or brackets; numbered procedures arrive with their names (sp_executesql, ...).
+void session_rpc(session *, std::string_view name, const std::vector<parameter> &, host &);
+// A TransMgr request: 5 begin, 7 commit, 8 rollback, 9 save. isolation 0 leaves it; begin_next: flag 1 of commit and rollback.
+void session_tran(session *, uint16_t request, uint8_t isolation, std::string_view name, bool begin_next,
+                  uint8_t next_isolation, std::string_view next_name, host &);
+// RESETCONNECTION (keep_tran false) or RESETCONNECTIONSKIPTRAN: back to the state after login, isolation level kept,
+// prepared handles and temp tables gone, transaction rolled back unless kept; sends ENVCHANGE 18 with empty values by env_text.
+void session_reset(session *, bool keep_tran, host &);
+
+} // namespace sqlserver
