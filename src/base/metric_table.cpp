@@ -16,7 +16,7 @@ static constexpr size_t metric_count = static_cast<size_t>(metric::count_);
 // clang-format off
 static constexpr metric_info table[metric_count] = {
     {metric::connections_active, metric_type::gauge, "proxy_connections_active",
-     "Server connections of the bucket that serve a client session on this instance.", {"bucket_id"}},
+     "Slots of the bucket in use on this instance: server connections that connect, serve a client or close.", {"bucket_id"}},
     {metric::connections_idle, metric_type::gauge, "proxy_connections_idle",
      "Server connections of the bucket that wait in this instance's pool.", {"bucket_id"}},
     {metric::connections_max, metric_type::gauge, "proxy_connections_max",

@@ -103,6 +103,15 @@ void fiber_main() {
     swapcontext(&self->context, &self->back);
 }
 
+// Apart from its caller: getcontext counts as a function that may return twice.
+void context_prepare(fiber *self) {
+    getcontext(&self->context);
+    self->context.uc_stack.ss_sp = self->map + guard_size;
+    self->context.uc_stack.ss_size = stack_size;
+    self->context.uc_link = nullptr;
+    makecontext(&self->context, fiber_main, 0);
+}
+
 } // namespace
 
 fiber *fiber_start(fiber_entry entry, void *argument) {
@@ -113,11 +122,7 @@ fiber *fiber_start(fiber_entry entry, void *argument) {
     self->entry = entry;
     self->argument = argument;
     self->map = map;
-    getcontext(&self->context);
-    self->context.uc_stack.ss_sp = map + guard_size;
-    self->context.uc_stack.ss_size = stack_size;
-    self->context.uc_link = nullptr;
-    makecontext(&self->context, fiber_main, 0);
+    context_prepare(self);
     fiber_resume(self);
     return self;
 }

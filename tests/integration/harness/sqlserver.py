@@ -25,7 +25,7 @@ class SqlServer(Process):
         self.host = "127.0.0.1"
         self.user, self.password, self.database = user, password, database
         argv = [binary, "--port", self.port, "--control-port", self.control_port, "--login", f"{user}:{password}",
-                "--database", database, "--encrypt", encrypt, *args]
+                "--database", database, "--encrypt", encrypt, "--data-dir", folder, *args]
         super().__init__(name, argv, os.path.join(folder, f"{name}.log"), cwd=folder)
 
     def start(self, wait=True):
@@ -51,6 +51,22 @@ class SqlServer(Process):
 
     def stats(self):
         return json.loads(self.control("stats"))
+
+    def sessions(self):
+        """[{spid, user, app_name, encryption: none|login|full|strict, ...}], one for each session logged in."""
+        return json.loads(self.control("sessions"))
+
+    def set(self, switch, value):
+        """A switch to misbehave: max-connections, delay-login, login-error, refuse, ... (sqlserver-standin --help)."""
+        answer = self.control(f"set {switch} {value}")
+        if answer != "ok":
+            raise HarnessError(f"{self.name}: {answer}")
+
+    def kill_all(self):
+        self.control("kill-all")
+
+    def reset_peak(self):
+        self.control("peak-reset")
 
     def connections(self):
         return self.stats()["connections_now"]

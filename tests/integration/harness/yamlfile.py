@@ -4,7 +4,7 @@ import json
 import re
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]*[A-Za-z0-9_./+-]\Z")
-_NOT_TEXT = re.compile(r"(?i)(true|false|yes|no|on|off|null|~|[-+]?[0-9.]+([eE][-+]?[0-9]+)?|0x[0-9a-f]+)\Z")
+_NOT_TEXT = re.compile(r"(?i)(true|false|yes|no|on|off|null|~|[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?|0x[0-9a-f]+)\Z")
 
 
 def scalar(value):

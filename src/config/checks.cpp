@@ -1,0 +1,203 @@
+// What is wrong between keys. Contract in checks.h.
+#include "config/checks.h"
+#include "config/value.h"
+
+#include <strings.h>
+
+namespace {
+
+using S = option_section;
+
+struct checker {
+    const config &c;
+    const config_lines &lines;
+    report &to;
+};
+
+size_t index_of(S section, const char *key) {
+    return option_index(*option_find(section, key));
+}
+
+// Where a key of proxy.yaml stands, or its section when it is not given.
+place at(const checker &k, S section, const char *key) {
+    int line = k.lines.keys[index_of(section, key)];
+    if (line == 0)
+        line = section == S::redis ? k.lines.redis : k.lines.proxy;
+    return {k.lines.proxy_file, line, std::string(option_section_name(section)) + "." + key};
+}
+
+place at_bucket(const checker &k, size_t bucket, const char *key) {
+    int line = k.lines.buckets[bucket][index_of(S::bucket, key)];
+    if (line == 0)
+        line = k.c.buckets[bucket].line;
+    return {k.lines.buckets_file, line, "buckets[" + std::to_string(bucket) + "]." + key};
+}
+
+bool given(const checker &k, S section, const char *key) {
+    return k.lines.keys[index_of(section, key)] != 0;
+}
+
+bool same_name(const std::string &a, const std::string &b) {
+    return strcasecmp(a.c_str(), b.c_str()) == 0;
+}
+
+void check_secret_given_once(checker &k, S section, const char *key, const key_lines &lines, size_t bucket) {
+    std::string file_key = std::string(key) + "_file";
+    if (lines[index_of(section, key)] == 0 || lines[index_of(section, file_key.c_str())] == 0)
+        return;
+    place where = section == S::bucket ? at_bucket(k, bucket, file_key.c_str()) : at(k, section, file_key.c_str());
+    report_error(k.to, where, "given together with " + std::string(key), "one of the two");
+}
+
+void check_buffers(checker &k) {
+    if (k.c.proxy.buffer_low >= k.c.proxy.buffer_high)
+        report_error(k.to, at(k, S::proxy, "buffer_low"), size_text(k.c.proxy.buffer_low) + " is not below buffer_high",
+                     "less than " + size_text(k.c.proxy.buffer_high));
+}
+
+void check_certificate(checker &k) {
+    const proxy_config &p = k.c.proxy;
+    if (p.tls_cert_file.empty() != p.tls_key_file.empty()) {
+        const char *there = p.tls_key_file.empty() ? "tls_cert_file" : "tls_key_file";
+        const char *missing = p.tls_key_file.empty() ? "tls_key_file" : "tls_cert_file";
+        report_error(k.to, at(k, S::proxy, there), std::string("given without ") + missing, "both or neither");
+    }
+    if (!p.tls_cert_file.empty() && given(k, S::proxy, "tls_self_signed"))
+        report_warning(k.to, at(k, S::proxy, "tls_self_signed"), "has no effect with tls_cert_file", "one of the two");
+}
+
+// Ports that this process opens on its own: no two alike, but the two of HTTP may be one.
+void check_http_ports(checker &k) {
+    const proxy_config &p = k.c.proxy;
+    for (const char *key : {"health_check_port", "metrics_port"}) {
+        uint16_t port = key[0] == 'h' ? p.health_check_port : p.metrics_port;
+        if (port != 0 && port == p.listen_port)
+            report_error(k.to, at(k, S::proxy, key), std::to_string(port) + " is listen_port too", "a free port");
+        for (size_t i = 0; i < k.c.buckets.size(); ++i)
+            if (port != 0 && port == k.c.buckets[i].listen_port)
+                report_error(k.to, at_bucket(k, i, "listen_port"), std::to_string(port) + " is proxy." + key + " too",
+                             "a free port");
+    }
+}
+
+void check_heartbeat(checker &k) {
+    const redis_config &r = k.c.redis;
+    if (r.heartbeat_ttl <= r.heartbeat_interval)
+        report_error(k.to, at(k, S::redis, "heartbeat_ttl"),
+                     duration_text(r.heartbeat_ttl) + " is not longer than heartbeat_interval",
+                     "at least twice " + duration_text(r.heartbeat_interval));
+    else if (r.heartbeat_ttl < 2 * r.heartbeat_interval)
+        report_warning(k.to, at(k, S::redis, "heartbeat_ttl"),
+                       duration_text(r.heartbeat_ttl) + " lets one late heartbeat look like a dead instance",
+                       "at least twice " + duration_text(r.heartbeat_interval));
+}
+
+void check_sentinels(checker &k) {
+    const redis_config &r = k.c.redis;
+    if (!r.sentinels.empty() && r.master_name.empty())
+        report_error(k.to, at(k, S::redis, "sentinels"), "given without master_name", "both or neither");
+    if (r.sentinels.empty() && !r.master_name.empty())
+        report_error(k.to, at(k, S::redis, "master_name"), "given without sentinels", "both or neither");
+    if (!r.sentinels.empty() && given(k, S::redis, "addr"))
+        report_warning(k.to, at(k, S::redis, "addr"), "has no effect with sentinels", "one of the two");
+}
+
+void check_redis(checker &k) {
+    if (!k.c.redis.enabled)
+        return;
+    check_heartbeat(k);
+    check_sentinels(k);
+    check_secret_given_once(k, S::redis, "password", k.lines.keys, 0);
+    check_secret_given_once(k, S::redis, "sentinel_password", k.lines.keys, 0);
+    for (char c : k.c.redis.key_prefix)
+        if (static_cast<unsigned char>(c) <= ' ' || c == '*' || c == '?')
+            return report_error(k.to, at(k, S::redis, "key_prefix"), "holds a blank or a wildcard", "plain text");
+    if (k.c.redis.key_prefix.empty())
+        report_error(k.to, at(k, S::redis, "key_prefix"), "the value is empty", "text");
+}
+
+void check_default_bucket(checker &k) {
+    const std::string &name = k.c.proxy.default_bucket;
+    bool reachable = name != "none";
+    for (const bucket_config &b : k.c.buckets) {
+        if (b.id == name)
+            return;
+        reachable = reachable || b.listen_port != 0;
+    }
+    if (!name.empty() && name != "none")
+        report_error(k.to, at(k, S::proxy, "default_bucket"),
+                     "no bucket " + printable(name) + " in " + k.lines.buckets_file, "the id of a bucket, or none");
+    else if (!reachable)
+        report_warning(k.to, at(k, S::proxy, "default_bucket"), "none, and no bucket has a listen_port",
+                       "a way to reach a bucket in passthrough");
+}
+
+void check_listen_port(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    if (b.listen_port == 0)
+        return;
+    if (b.listen_port == k.c.proxy.listen_port)
+        report_error(k.to, at_bucket(k, i, "listen_port"), std::to_string(b.listen_port) + " is proxy.listen_port too",
+                     "a free port");
+    for (size_t j = 0; j < i; ++j)
+        if (b.listen_port == k.c.buckets[j].listen_port)
+            return report_error(k.to, at_bucket(k, i, "listen_port"),
+                                std::to_string(b.listen_port) + " is bucket " + k.c.buckets[j].id + "'s too",
+                                "a port for each bucket");
+}
+
+// Ids and aliases name buckets in one name space, without regard to case.
+bool names(const bucket_config &b, const std::string &name) {
+    if (same_name(b.id, name))
+        return true;
+    for (const std::string &alias : b.aliases)
+        if (same_name(alias, name))
+            return true;
+    return false;
+}
+
+void check_names(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    if (b.id == "none")
+        report_error(k.to, at_bucket(k, i, "id"), "none is a word of default_bucket", "another id");
+    for (size_t j = 0; j < i; ++j) {
+        const bucket_config &other = k.c.buckets[j];
+        if (!b.id.empty() && same_name(b.id, other.id))
+            report_error(k.to, at_bucket(k, i, "id"),
+                         b.id + " is given twice, first in line " + std::to_string(other.line),
+                         "an id for each bucket");
+        else if (!b.id.empty() && names(other, b.id))
+            report_error(k.to, at_bucket(k, i, "id"), b.id + " is an alias of bucket " + other.id, "another id");
+        for (const std::string &alias : b.aliases)
+            if (names(other, alias))
+                report_error(k.to, at_bucket(k, i, "aliases"), alias + " names bucket " + other.id + " too",
+                             "names of one bucket only");
+    }
+}
+
+void check_bucket(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    check_names(k, i);
+    check_listen_port(k, i);
+    check_secret_given_once(k, S::bucket, "password", k.lines.buckets[i], i);
+    if (b.retry_backoff_min > b.retry_backoff_max)
+        report_error(k.to, at_bucket(k, i, "retry_backoff_min"),
+                     duration_text(b.retry_backoff_min) + " is longer than retry_backoff_max",
+                     "at most " + duration_text(b.retry_backoff_max));
+}
+
+} // namespace
+
+void config_check(const config &c, const config_lines &lines, report &to) {
+    checker k{c, lines, to};
+    if (!given(k, S::proxy, "pool_mode")) // by contract the default is transaction
+        report_error(to, at(k, S::proxy, "pool_mode"), "transaction (the default) is not available in this version",
+                     "pool_mode: passthrough");
+    check_buffers(k);
+    check_certificate(k);
+    check_http_ports(k);
+    check_redis(k);
+    check_default_bucket(k);
+    for (size_t i = 0; i < c.buckets.size(); ++i)
+        check_bucket(k, i);
+}

@@ -1,0 +1,319 @@
+// The option table itself. DESIGN section 8 is the contract; what each field of a row means is in option_table.h.
+#include "config/option_table.h"
+
+// The address of a member of the section's struct.
+#define AT(type, member) [](void *s) -> option_target { return &static_cast<type *>(s)->member; }
+
+namespace {
+
+using S = option_section;
+using T = option_type;
+
+constexpr uint64_t second = 1'000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+constexpr uint64_t kib = 1024, mib = 1024 * kib;
+
+constexpr option_choice pool_modes[] = {
+    {"transaction", static_cast<uint8_t>(pool_mode::transaction), true},
+    {"session", static_cast<uint8_t>(pool_mode::session), true},
+    {"passthrough", static_cast<uint8_t>(pool_mode::passthrough)},
+    {nullptr},
+};
+constexpr option_choice client_tls_modes[] = {
+    {"disable", static_cast<uint8_t>(client_tls::disable)},
+    {"allow", static_cast<uint8_t>(client_tls::allow)},
+    {"require", static_cast<uint8_t>(client_tls::require)},
+    {nullptr},
+};
+constexpr option_choice health_probes[] = {
+    {"login", static_cast<uint8_t>(health_probe::login), true},
+    {"prelogin", static_cast<uint8_t>(health_probe::prelogin)},
+    {"off", static_cast<uint8_t>(health_probe::off)},
+    {nullptr},
+};
+constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
+constexpr option_choice tls_versions[] = {{"1.2", false}, {"1.3", true}, {nullptr}};
+constexpr option_choice log_formats[] = {{"text", false}, {"json", true}, {nullptr}};
+constexpr option_choice log_levels[] = {{"debug"}, {"info"}, {"warn"}, {"error"}, {nullptr}};
+
+constexpr option_row later(S section, const char *name) {
+    return {.section = section, .name = name, .flags = option_later, .help = "Not available in this version."};
+}
+
+option_target redis_addr(void *section) {
+    auto *redis = static_cast<redis_config *>(section);
+    return host_port_target{&redis->host, &redis->port};
+}
+
+// A row is one paragraph.
+// clang-format off
+const option_row table[] = {
+    // proxy: where it listens
+    {.section = S::proxy, .name = "listen_addr", .type = T::ip, .default_text = "0.0.0.0",
+     .target = AT(proxy_config, listen_addr),
+     .help = "Address that clients connect to, on every TDS port."},
+    {.section = S::proxy, .name = "listen_port", .type = T::number, .min = 1, .max = 65535, .flags = option_required,
+     .target = AT(proxy_config, listen_port),
+     .help = "The shared TDS port; in passthrough its clients go to `default_bucket`."},
+    {.section = S::proxy, .name = "reuse_port", .type = T::boolean, .default_text = "false",
+     .target = AT(proxy_config, reuse_port),
+     .help = "Sets SO_REUSEPORT, so that several processes may share the TDS ports."},
+    {.section = S::proxy, .name = "instance_id", .type = T::name, .default_text = "",
+     .target = AT(proxy_config, instance_id),
+     .help = "Name of this instance in Redis, health and metrics; the host name when empty. `PROXY_INSTANCE_ID` "
+             "overrides it."},
+    {.section = S::proxy, .name = "default_bucket", .type = T::name, .default_text = "",
+     .target = AT(proxy_config, default_bucket),
+     .help = "Bucket for clients that nothing else assigns; the first of the file when empty, `none` for no such "
+             "rule."},
+
+    // proxy: how it serves
+    {.section = S::proxy, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice,
+     .default_text = "transaction", .choices = pool_modes, .target = AT(proxy_config, mode),
+     .help = "How server connections are shared. This version has `passthrough` only, so it must be set."},
+    {.section = S::proxy, .name = "queue_timeout", .type = T::duration, .default_text = "30s", .max = day,
+     .target = AT(proxy_config, queue_timeout),
+     .help = "Longest wait for a slot, then error 50004; 0 turns queueing off (error 50001). Many drivers give up "
+             "their login after 15s by themselves."},
+    {.section = S::proxy, .name = "max_queue_size", .type = T::number, .default_text = "1000", .max = 1'000'000,
+     .target = AT(proxy_config, max_queue_size),
+     .help = "Most waiters per bucket and instance, then error 50005; 0: unlimited."},
+    {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
+     .max = minute, .target = AT(proxy_config, queue_poll),
+     .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "max_client_connections", .type = T::number, .default_text = "0",
+     .max = 10'000'000, .target = AT(proxy_config, max_client_connections),
+     .help = "Most client connections of this instance; 0: unlimited."},
+    {.section = S::proxy, .name = "max_unauthenticated", .type = T::number, .default_text = "10000", .min = 1,
+     .max = 10'000'000, .target = AT(proxy_config, max_unauthenticated),
+     .help = "Most client connections that have not got through their login yet."},
+    {.section = S::proxy, .name = "login_timeout", .type = T::duration, .default_text = "15s", .min = 100,
+     .max = hour, .target = AT(proxy_config, login_timeout),
+     .help = "A client that has not sent what its login needs by then is closed. Time in the queue does not count."},
+    {.section = S::proxy, .name = "client_idle_timeout", .type = T::duration, .default_text = "0", .max = 30 * day,
+     .target = AT(proxy_config, client_idle_timeout),
+     .help = "Closes a client that is silent for so long; 0: never."},
+    {.section = S::proxy, .name = "release_timeout", .type = T::duration, .default_text = "5s", .min = 100,
+     .max = minute, .target = AT(proxy_config, release_timeout),
+     .help = "How long a closing server connection is waited for before its slot is given back all the same."},
+    {.section = S::proxy, .name = "keepalive", .type = T::duration, .default_text = "30s", .max = hour,
+     .target = AT(proxy_config, keepalive),
+     .help = "TCP keepalive of every connection; 0: off."},
+    {.section = S::proxy, .name = "dns_ttl", .type = T::duration, .default_text = "30s", .max = day,
+     .target = AT(proxy_config, dns_ttl),
+     .help = "How long a resolved server name is used before it is asked again."},
+    {.section = S::proxy, .name = "buffer_high", .type = T::size, .default_text = "64KiB", .min = 4 * kib,
+     .max = 16 * mib, .target = AT(proxy_config, buffer_high),
+     .help = "Reading from one side stops when so much waits to be written to the other."},
+    {.section = S::proxy, .name = "buffer_low", .type = T::size, .default_text = "16KiB", .min = 1 * kib,
+     .max = 16 * mib, .target = AT(proxy_config, buffer_low),
+     .help = "... and goes on below this."},
+    {.section = S::proxy, .name = "shutdown_timeout", .type = T::duration, .default_text = "30s", .max = day,
+     .target = AT(proxy_config, shutdown_timeout),
+     .help = "How long running sessions may go on after SIGTERM; 0: closed at once."},
+
+    // proxy: its own TLS, for what it answers by itself
+    {.section = S::proxy, .name = "client_tls", .type = T::choice, .default_text = "allow",
+     .choices = client_tls_modes, .target = AT(proxy_config, tls),
+     .help = "TLS of what the proxy answers by itself; passed-through sessions negotiate with the server."},
+    {.section = S::proxy, .name = "tls_cert_file", .type = T::file, .default_text = "",
+     .target = AT(proxy_config, tls_cert_file),
+     .help = "Certificate chain (PEM); a self-signed one is made at start when empty."},
+    {.section = S::proxy, .name = "tls_key_file", .type = T::file, .default_text = "",
+     .target = AT(proxy_config, tls_key_file),
+     .help = "Its private key (PEM)."},
+    {.section = S::proxy, .name = "tls_self_signed", .type = T::choice, .default_text = "rsa", .choices = key_types,
+     .target = AT(proxy_config, tls_self_signed_ecdsa),
+     .help = "Key of the self-signed certificate: `rsa` (2048, old clients know it) or `ecdsa` (cheaper)."},
+    {.section = S::proxy, .name = "tls_min_version", .type = T::choice, .default_text = "1.2",
+     .choices = tls_versions, .target = AT(proxy_config, tls_min_version_13),
+     .help = "Lowest TLS version accepted from clients; `1.3` leaves only strict TDS 8.0."},
+    {.section = S::proxy, .name = "server_version", .type = T::version, .default_text = "16.0.0",
+     .target = AT(proxy_config, server_version),
+     .help = "SQL Server version in what the proxy answers by itself."},
+
+    // proxy: health, metrics, log
+    {.section = S::proxy, .name = "health_check_interval", .type = T::duration, .default_text = "15s", .min = 100,
+     .max = hour, .target = AT(proxy_config, health_check_interval),
+     .help = "How often Redis and every bucket are checked for `/health`."},
+    {.section = S::proxy, .name = "health_listen_addr", .type = T::ipv4, .default_text = "0.0.0.0",
+     .target = AT(proxy_config, health_listen_addr),
+     .help = "Address of the two HTTP ports (IPv4)."},
+    {.section = S::proxy, .name = "health_check_port", .type = T::number, .default_text = "8080", .max = 65535,
+     .target = AT(proxy_config, health_check_port),
+     .help = "HTTP port of `/health`; 0: off."},
+    {.section = S::proxy, .name = "metrics_port", .type = T::number, .default_text = "9090", .max = 65535,
+     .target = AT(proxy_config, metrics_port),
+     .help = "HTTP port of `/metrics`; may equal `health_check_port`; 0: off."},
+    {.section = S::proxy, .name = "http_threads", .type = T::number, .default_text = "2", .min = 1, .max = 64,
+     .target = AT(proxy_config, http_threads),
+     .help = "Threads that answer HTTP."},
+    {.section = S::proxy, .name = "log_level", .type = T::choice, .default_text = "info", .choices = log_levels,
+     .target = AT(proxy_config, log_level),
+     .help = "Least important event that is logged."},
+    {.section = S::proxy, .name = "log_format", .type = T::choice, .default_text = "text", .choices = log_formats,
+     .target = AT(proxy_config, log_json),
+     .help = "`text`: key=value; `json`: one object per line."},
+
+    later(S::proxy, "session_timeout"),
+    later(S::proxy, "idle_timeout"),
+    later(S::proxy, "auth_cache_ttl"),
+    later(S::proxy, "mars"),
+    later(S::proxy, "server_packet_size"),
+    later(S::proxy, "client_packet_size_max"),
+    later(S::proxy, "queue_notify"),
+    later(S::proxy, "fairness_interval"),
+    later(S::proxy, "admin_user"),
+    later(S::proxy, "admin_password_file"),
+    later(S::proxy, "monitor_user"),
+    later(S::proxy, "monitor_password_file"),
+    later(S::proxy, "rate_limit"),
+
+    // redis
+    {.section = S::redis, .name = "addr", .type = T::host_port, .default_text = "redis:6379", .target = redis_addr,
+     .help = "Redis server, `host:port`. Not used with `sentinels`."},
+    {.section = S::redis, .name = "username", .target = AT(redis_config, username),
+     .help = "User of Redis ACLs."},
+    {.section = S::redis, .name = "password", .type = T::secret, .target = AT(redis_config, password),
+     .help = "Password of Redis."},
+    {.section = S::redis, .name = "password_file", .type = T::secret_file, .target = AT(redis_config, password),
+     .help = "File that holds the password instead."},
+    {.section = S::redis, .name = "db", .type = T::number, .default_text = "0", .max = 1'000'000,
+     .target = AT(redis_config, db),
+     .help = "Number of the Redis database."},
+    {.section = S::redis, .name = "pool_size", .type = T::number, .default_text = "1", .min = 1, .max = 10'000,
+     .target = AT(redis_config, pool_size),
+     .help = "Accepted for old files; one pipelined connection is used."},
+    {.section = S::redis, .name = "dial_timeout", .type = T::duration, .default_text = "5s", .min = 10, .max = hour,
+     .target = AT(redis_config, dial_timeout),
+     .help = "Longest time to connect."},
+    {.section = S::redis, .name = "read_timeout", .type = T::duration, .default_text = "3s", .min = 10, .max = hour,
+     .target = AT(redis_config, read_timeout),
+     .help = "Longest wait for a reply; then the connection is given up."},
+    {.section = S::redis, .name = "write_timeout", .type = T::duration, .default_text = "3s", .min = 10, .max = hour,
+     .target = AT(redis_config, write_timeout),
+     .help = "Longest time to send a command."},
+    {.section = S::redis, .name = "heartbeat_interval", .type = T::duration, .default_text = "10s", .min = 100,
+     .max = hour, .target = AT(redis_config, heartbeat_interval),
+     .help = "How often this instance says it is alive."},
+    {.section = S::redis, .name = "heartbeat_ttl", .type = T::duration, .default_text = "30s", .min = 200,
+     .max = day, .target = AT(redis_config, heartbeat_ttl),
+     .help = "An instance silent for so long is dead and its slots are freed. At least twice the interval."},
+    {.section = S::redis, .name = "key_prefix", .type = T::text, .default_text = "proxy",
+     .target = AT(redis_config, key_prefix),
+     .help = "First part of every key; `{proxy}` on Redis Cluster keeps all keys in one hash slot."},
+    {.section = S::redis, .name = "sentinels", .type = T::host_port_list, .default_text = "[]",
+     .target = AT(redis_config, sentinels),
+     .help = "Sentinels, each `host:port`; they are asked where the master is."},
+    {.section = S::redis, .name = "master_name", .target = AT(redis_config, master_name),
+     .help = "Name of the master that the Sentinels watch."},
+    {.section = S::redis, .name = "sentinel_password", .type = T::secret,
+     .target = AT(redis_config, sentinel_password),
+     .help = "Password of the Sentinels."},
+    {.section = S::redis, .name = "sentinel_password_file", .type = T::secret_file,
+     .target = AT(redis_config, sentinel_password),
+     .help = "File that holds the Sentinels' password instead."},
+
+    // fallback
+    {.section = S::fallback, .name = "enabled", .type = T::boolean, .default_text = "true",
+     .target = AT(fallback_config, enabled),
+     .help = "Without Redis go on with a share of each limit; `false`: no new server connections then."},
+    {.section = S::fallback, .name = "local_limit_divisor", .type = T::number, .default_text = "3", .min = 1,
+     .max = 10'000, .target = AT(fallback_config, local_limit_divisor),
+     .help = "The share is max_connections divided by this, or by the instances last seen if those are more."},
+
+    // buckets[]
+    {.section = S::bucket, .name = "id", .type = T::name, .flags = option_required, .target = AT(bucket_config, id),
+     .help = "Name of the bucket in Redis, metrics and health."},
+    {.section = S::bucket, .name = "host", .type = T::host, .flags = option_required,
+     .target = AT(bucket_config, host),
+     .help = "Host name or address of the SQL Server."},
+    {.section = S::bucket, .name = "port", .type = T::number, .default_text = "1433", .min = 1, .max = 65535,
+     .target = AT(bucket_config, port),
+     .help = "Its TDS port."},
+    {.section = S::bucket, .name = "database", .target = AT(bucket_config, database),
+     .help = "Its database. Accepted; used by the modes that log in themselves."},
+    {.section = S::bucket, .name = "username", .target = AT(bucket_config, username),
+     .help = "The proxy's own login. Accepted; used by the modes that log in themselves."},
+    {.section = S::bucket, .name = "password", .type = T::secret, .target = AT(bucket_config, password),
+     .help = "Its password. Accepted; used by the modes that log in themselves."},
+    {.section = S::bucket, .name = "password_file", .type = T::secret_file, .target = AT(bucket_config, password),
+     .help = "File that holds the password instead."},
+    {.section = S::bucket, .name = "max_connections", .type = T::number, .min = 1, .max = 100'000,
+     .flags = option_required, .target = AT(bucket_config, max_connections),
+     .help = "Most server connections of this bucket, over all instances."},
+    {.section = S::bucket, .name = "listen_port", .type = T::number, .default_text = "0", .max = 65535,
+     .target = AT(bucket_config, listen_port),
+     .help = "A TDS port of its own, which needs no routing; 0: none."},
+    {.section = S::bucket, .name = "aliases", .type = T::host_list, .default_text = "[]",
+     .target = AT(bucket_config, aliases),
+     .help = "Other host names of the bucket (TLS SNI of strict TDS 8.0)."},
+    {.section = S::bucket, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice, .default_text = "",
+     .choices = pool_modes, .flags = option_inherits, .target = AT(bucket_config, mode),
+     .help = "As proxy.pool_mode."},
+    {.section = S::bucket, .name = "queue_timeout", .type = T::duration, .default_text = "", .max = day,
+     .flags = option_inherits, .target = AT(bucket_config, queue_timeout),
+     .help = "As proxy.queue_timeout."},
+    {.section = S::bucket, .name = "max_queue_size", .type = T::number, .default_text = "", .max = 1'000'000,
+     .flags = option_inherits, .target = AT(bucket_config, max_queue_size),
+     .help = "As proxy.max_queue_size."},
+    {.section = S::bucket, .name = "connection_timeout", .type = T::duration, .default_text = "30s", .min = 100,
+     .max = hour, .target = AT(bucket_config, connection_timeout),
+     .help = "Longest time to connect to the server."},
+    {.section = S::bucket, .name = "idle_timeout", .type = T::duration, .default_text = "0", .max = 30 * day,
+     .target = AT(bucket_config, idle_timeout),
+     .help = "Closes a session that is silent for so long; 0: never."},
+    {.section = S::bucket, .name = "session_timeout", .type = T::duration, .default_text = "0", .max = 365 * day,
+     .target = AT(bucket_config, session_timeout),
+     .help = "Longest a session may last; 0: unlimited."},
+    {.section = S::bucket, .name = "retry_backoff_min", .type = T::duration, .default_text = "100ms", .min = 1,
+     .max = hour, .target = AT(bucket_config, retry_backoff_min),
+     .help = "First pause after a failed connect to the server; doubled each time."},
+    {.section = S::bucket, .name = "retry_backoff_max", .type = T::duration, .default_text = "5s", .min = 1,
+     .max = hour, .target = AT(bucket_config, retry_backoff_max),
+     .help = "Longest such pause."},
+    {.section = S::bucket, .name = "health_probe", .type = T::choice, .default_text = "prelogin",
+     .choices = health_probes, .target = AT(bucket_config, probe),
+     .help = "How the server is checked: `prelogin` asks for its PRELOGIN answer, `off` not at all. (`login`, with "
+             "the bucket's credentials, is not available in this version.)"},
+
+    later(S::bucket, "min_idle"),
+    later(S::bucket, "max_idle_time"),
+    later(S::bucket, "server_tls"),
+    later(S::bucket, "server_ca_file"),
+    later(S::bucket, "server_lifetime"),
+    later(S::bucket, "databases"),
+    later(S::bucket, "read_only"),
+    later(S::bucket, "pool_key_extra"),
+    later(S::bucket, "share_across_databases"),
+    later(S::bucket, "server_reset"),
+    later(S::bucket, "opaque_procedures"),
+    later(S::bucket, "pin_procedures"),
+    later(S::bucket, "last_values"),
+    later(S::bucket, "last_values_hold"),
+    later(S::bucket, "defer_begin"),
+    later(S::bucket, "max_prepared_per_connection"),
+    later(S::bucket, "max_concurrent_logins"),
+};
+// clang-format on
+
+} // namespace
+
+std::span<const option_row> option_table() {
+    return table;
+}
+
+const option_row *option_find(option_section section, std::string_view name) {
+    for (const option_row &row : table)
+        if (row.section == section && (name == row.name || (row.alias != nullptr && name == row.alias)))
+            return &row;
+    return nullptr;
+}
+
+size_t option_index(const option_row &row) {
+    return static_cast<size_t>(&row - table);
+}
+
+const char *option_section_name(option_section section) {
+    constexpr const char *names[] = {"proxy", "redis", "fallback", "buckets[]"};
+    return names[static_cast<size_t>(section)];
+}

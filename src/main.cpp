@@ -1,0 +1,241 @@
+// tdsbouncer: arguments, boot order, signals, shutdown.
+//
+//      config -> log -> metrics -> HTTP -> buckets, listeners, coordinator -> ready
+//      and the other way round at the end: sessions, slots, coordinator, HTTP, loop
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <csignal>
+#include <getopt.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "base/metric_table.h"
+#include "config/config.h"
+#include "http/http.h"
+#include "proxy/proxy.h"
+#include "proxy/snapshot.h"
+
+enum exit_status { exit_ok = 0, exit_bad_config = 1, exit_start_failed = 2 };
+
+struct options {
+    std::string proxy_file;
+    std::string buckets_file;
+    bool check_only = false;
+};
+
+static constexpr const char *usage =
+    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
+    "       tdsbouncer --version | --help\n"
+    "\n"
+    "  -c, --config FILE    proxy, redis and fallback settings\n"
+    "  -b, --buckets FILE   the SQL Servers\n"
+    "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
+    "  -V, --version        print the version and exit\n"
+    "  -h, --help           print this and exit\n"
+    "\n"
+    "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
+    "Signals: TERM and INT drain and stop (a second one stops at once).\n"
+    "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
+
+// Fills `out`; returns an exit status, or -1 to go on.
+static int parse_arguments(int argc, char **argv, options &out) {
+    static const option long_options[] = {{"config", required_argument, nullptr, 'c'},
+                                          {"buckets", required_argument, nullptr, 'b'},
+                                          {"check-config", no_argument, nullptr, 't'},
+                                          {"version", no_argument, nullptr, 'V'},
+                                          {"help", no_argument, nullptr, 'h'},
+                                          {nullptr, 0, nullptr, 0}};
+    for (int c = 0; (c = getopt_long(argc, argv, "c:b:tVh", long_options, nullptr)) != -1;) {
+        switch (c) {
+        case 'c': out.proxy_file = optarg; break;
+        case 'b': out.buckets_file = optarg; break;
+        case 't': out.check_only = true; break;
+        case 'V': printf("tdsbouncer %s\n", TDSBOUNCER_VERSION); return exit_ok;
+        case 'h': fputs(usage, stdout); return exit_ok;
+        default: fputs(usage, stderr); return exit_bad_config;
+        }
+    }
+    if (out.proxy_file.empty() || out.buckets_file.empty() || optind != argc) {
+        fputs(usage, stderr);
+        return exit_bad_config;
+    }
+    return -1;
+}
+
+static std::unique_ptr<config> load(const options &o) {
+    std::vector<std::string> errors;
+    std::vector<std::string> warnings;
+    auto conf = config_load(o.proxy_file, o.buckets_file, errors, warnings);
+    for (const std::string &w : warnings)
+        fprintf(stderr, "warning: %s\n", w.c_str());
+    for (const std::string &e : errors)
+        fprintf(stderr, "error: %s\n", e.c_str());
+    return conf;
+}
+
+// Two descriptors per session and some: take all that the system grants.
+static void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    log_info("descriptor limit", {{"nofile", static_cast<uint64_t>(limit.rlim_cur)}});
+}
+
+// Passwords are in memory: no core file and no other process of the same user may look.
+static void forbid_dumps() { prctl(PR_SET_DUMPABLE, 0); }
+
+// sd_notify's protocol: one datagram to the socket that systemd names; nothing happens without it.
+static void notify_systemd(const char *state) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    if (path == nullptr || strlen(path) < 2 || strlen(path) >= sizeof address.sun_path)
+        return;
+    address.sun_family = AF_UNIX;
+    memcpy(address.sun_path, path, strlen(path));
+    socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), size) < 0)
+        log_warn("systemd cannot be notified", {{"error", strerror(errno)}});
+    close(fd);
+}
+
+struct app {
+    uv_loop_t loop;
+    std::unique_ptr<config> conf;
+    metrics *registry = nullptr;
+    http_server *http = nullptr;
+    proxy *root = nullptr;
+    uv_signal_t terminate, interrupt, hangup;
+};
+
+static void publish(void *user, proxy *root) {
+    auto *a = static_cast<app *>(user);
+    proxy_snapshot snapshot = snapshot_take(root);
+    health_snapshot health;
+    health.instance_id = snapshot.instance_id;
+    health.accepting = snapshot.accepting;
+    for (const snapshot_component &c : snapshot.components)
+        health.components.push_back({c.name, c.healthy, true, c.message, c.latency_us});
+    http_publish(a->http, std::move(health));
+}
+
+static void on_stopped(void *user) {
+    auto *a = static_cast<app *>(user);
+    for (uv_signal_t *s : {&a->terminate, &a->interrupt, &a->hangup})
+        uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    auto *a = static_cast<app *>(handle->data);
+    if (number == SIGHUP) {
+        log_warn("SIGHUP ignored: this version cannot reload its configuration");
+        return;
+    }
+    log_info("signal: shutdown", {{"signal", number}});
+    if (a->root->draining) {
+        proxy_drain_now(a->root);
+        return;
+    }
+    notify_systemd("STOPPING=1");
+    proxy_drain(a->root, on_stopped, a);
+}
+
+static void watch_signals(app *a) {
+    struct {
+        uv_signal_t *handle;
+        int number;
+    } watched[] = {{&a->terminate, SIGTERM}, {&a->interrupt, SIGINT}, {&a->hangup, SIGHUP}};
+    for (auto &w : watched) {
+        uv_signal_init(&a->loop, w.handle);
+        w.handle->data = a;
+        uv_signal_start(w.handle, on_signal, w.number);
+    }
+}
+
+static bool start(app *a, std::string &error) {
+    const proxy_config &conf = a->conf->proxy;
+    a->http = http_start({conf.health_listen_addr, conf.health_check_port, conf.metrics_port, conf.http_threads,
+                          TDSBOUNCER_VERSION},
+                         a->registry, error);
+    if (a->http == nullptr)
+        return false;
+    a->root = proxy_start(&a->loop, *a->conf, a->registry, error);
+    if (a->root == nullptr) {
+        http_stop(a->http);
+        return false;
+    }
+    a->root->publish = publish;
+    a->root->publish_user = a;
+    publish(a, a->root);
+    return true;
+}
+
+static int run(app *a) {
+    std::string error;
+    if (uv_loop_init(&a->loop) != 0) {
+        log_error("start failed", {{"error", "no event loop"}});
+        return exit_start_failed;
+    }
+    a->registry = metrics_create();
+    if (!start(a, error)) {
+        log_error("start failed", {{"error", error}});
+        metrics_destroy(a->registry);
+        uv_loop_close(&a->loop);
+        return exit_start_failed;
+    }
+    watch_signals(a);
+    notify_systemd("READY=1");
+    log_info("tdsbouncer started", {{"version", TDSBOUNCER_VERSION}, {"buckets", a->conf->buckets.size()}});
+    uv_run(&a->loop, UV_RUN_DEFAULT);
+    http_stop(a->http);
+    proxy_destroy(a->root);
+    int leaked = uv_loop_close(&a->loop);
+    if (leaked != 0)
+        log_error("handles were left open", {{"error", uv_strerror(leaked)}});
+    metrics_destroy(a->registry);
+    log_info("tdsbouncer stopped");
+    return exit_ok;
+}
+
+int main(int argc, char **argv) {
+    options o;
+    int status = parse_arguments(argc, argv, o);
+    if (status >= 0)
+        return status;
+    app a;
+    a.conf = load(o);
+    if (a.conf == nullptr)
+        return exit_bad_config;
+    if (o.check_only) {
+        printf("configuration is sound: %zu bucket(s)\n", a.conf->buckets.size());
+        config_wipe(*a.conf);
+        return exit_ok;
+    }
+    log_level level = log_level::info;
+    log_level_parse(a.conf->proxy.log_level, level);
+    log_configure(level, a.conf->proxy.log_json, a.conf->proxy.instance_id);
+    signal(SIGPIPE, SIG_IGN);
+    forbid_dumps();
+    raise_descriptor_limit();
+    status = run(&a);
+    config_wipe(*a.conf);
+    log_flush();
+    return status;
+}

@@ -1,0 +1,98 @@
+#include "pool/bucket.h"
+
+#include <cassert>
+
+// With queueing off a waiter stays only for the coordinator's answer; this is how long that may take.
+static constexpr uint64_t answer_timeout = 5'000;
+
+static bool over_queue_limit(const bucket &b, size_t length) {
+    return b.limits.max_queue_size != 0 && length > b.limits.max_queue_size;
+}
+
+bucket_verdict bucket_request(bucket &b, waiter &w, uint64_t now) {
+    // A probe is what finds out that the server is back.
+    if (b.health == server_health::down && w.kind == waiter_kind::client)
+        return bucket_verdict::server_down;
+    if ((b.full || b.surplus > 0) && over_queue_limit(b, waitq_length(b.queue) + 1))
+        return bucket_verdict::queue_full;
+    waitq_push(b.queue, w, now, b.limits.queue_timeout != 0 ? b.limits.queue_timeout : answer_timeout);
+    return bucket_verdict::wait;
+}
+
+void bucket_cancel(bucket &b, waiter &w) {
+    if (waitq_contains(b.queue, w))
+        waitq_remove(b.queue, w);
+}
+
+bool bucket_should_want(const bucket &b, uint64_t now) {
+    return !b.want_outstanding && waitq_length(b.queue) > 0 && now >= b.ask_at && b.surplus == 0;
+}
+
+void bucket_want_sent(bucket &b) {
+    assert(!b.want_outstanding);
+    b.want_outstanding = true;
+}
+
+waiter *bucket_slot_granted(bucket &b) {
+    b.want_outstanding = false;
+    b.ask_at = 0;
+    waiter *w = waitq_pop(b.queue);
+    if (w != nullptr)
+        ++b.used;
+    return w;
+}
+
+void bucket_slot_refused(bucket &b, bool full, uint64_t now, uint32_t random) {
+    b.want_outstanding = false;
+    b.full = full;
+    uint64_t poll = b.limits.queue_poll;
+    b.ask_at = now + poll - (poll / 4) * (random & 0xFFFF) / 0x10000;
+    waitq_mark_refused(b.queue);
+}
+
+waiter *bucket_pop_excess(bucket &b, bool &queueing_off) {
+    queueing_off = b.limits.queue_timeout == 0;
+    if (queueing_off)
+        return waitq_pop(b.queue);
+    if (b.full && over_queue_limit(b, waitq_length(b.queue)))
+        return waitq_pop_newest(b.queue);
+    return nullptr;
+}
+
+void bucket_slot_maybe_free(bucket &b) {
+    b.full = false;
+    b.ask_at = 0;
+}
+
+waiter *bucket_slot_free(bucket &b, bool may_hand_over) {
+    assert(b.used > 0);
+    if (may_hand_over && b.surplus == 0) {
+        waiter *w = waitq_pop(b.queue);
+        if (w != nullptr)
+            return w;
+    }
+    --b.used;
+    return nullptr;
+}
+
+bool bucket_server_ok(bucket &b, uint64_t now, uint64_t latency_us) {
+    bool news = b.health != server_health::up;
+    b.health = server_health::up;
+    b.failures = 0;
+    b.last_ok = now;
+    b.latency_us = latency_us;
+    b.last_error.clear();
+    backoff_reset(b.retry);
+    return news;
+}
+
+bool bucket_server_failed(bucket &b, uint64_t now, uint32_t random, std::string error) {
+    b.last_error = std::move(error);
+    ++b.failures;
+    if (b.failures < b.limits.down_after)
+        return false;
+    bool news = b.health != server_health::down;
+    b.health = server_health::down;
+    b.probe_at = now + backoff_next(b.retry, random);
+    return news;
+}

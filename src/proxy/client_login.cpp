@@ -1,0 +1,420 @@
+#include "proxy/client_login.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "base/iobuf.h"
+#include "tds/packet.h"
+#include "tds/response.h"
+#include "tls/tls_engine.h"
+#include "tls/tls_record.h"
+
+static constexpr size_t output_limit = 128 * 1024; // a handshake flight with a long certificate chain fits
+static constexpr size_t prelogin_limit = tds_initial_packet_size - tds_header_size;
+
+enum class stage : uint8_t {
+    first_byte,  // nothing has come
+    plain,       // a TDS message in clear
+    wrapped,     // TLS handshake in PRELOGIN packets
+    handshake,   // TLS handshake in the open (strict)
+    records,     // a TDS message inside TLS records
+    after_first, // login-only: the first LOGIN7 packet has come, the next byte says whether TLS goes on
+    ready,
+    closed,
+};
+
+// Header of a unit that is streamed and not stored: a TLS record, or a packet around TLS bytes.
+struct unit {
+    uint8_t header[tds_header_size] = {};
+    uint8_t have = 0;
+    uint32_t left = 0;
+};
+
+struct engine_deleter {
+    void operator()(tls_engine *e) const { tls_engine_destroy(e); }
+};
+
+struct client_login {
+    client_login_options options;
+    stage now = stage::first_byte;
+    client_encryption encryption = client_encryption::none;
+    client_login_error error = client_login_error::none;
+    bool clear_refused = false; // policy `require` and LOGIN7 came in clear without PRELOGIN
+    std::string error_text;
+    std::string sni;
+    std::unique_ptr<tls_engine, engine_deleter> engine;
+    tds_message_reader reader;
+    unit current;
+    iobuf out;
+    std::unique_ptr<tds_login7> message;
+};
+
+client_login *client_login_create(const client_login_options &options) {
+    auto *c = new (std::nothrow) client_login;
+    if (c == nullptr)
+        return nullptr;
+    c->options = options;
+    if (options.tls == nullptr)
+        c->options.policy = tds_tls_policy::disable;
+    c->options.server_version.major = std::max<uint8_t>(options.server_version.major, 9);
+    return c;
+}
+
+void client_login_destroy(client_login *c) { delete c; }
+
+static void close_login(client_login *c, client_login_error error, std::string_view text) {
+    if (c->now == stage::closed)
+        return;
+    c->now = stage::closed;
+    c->error = error;
+    c->error_text = text;
+}
+
+static void expect_message(client_login *c, uint8_t type) {
+    bool login = type == tds_type_login7;
+    tds_message_start(c->reader, type, tds_initial_packet_size, login ? tds_login7_max : prelogin_limit);
+}
+
+static void put_output(client_login *c, std::span<const uint8_t> bytes) {
+    if (!iobuf_append(c->out, bytes, output_limit))
+        close_login(c, client_login_error::memory, "output buffer is full");
+}
+
+// Moves the engine's ciphertext to the output as it is.
+static void drain_engine(client_login *c) {
+    uint8_t chunk[2048];
+    while (size_t n = tls_engine_take(c->engine.get(), chunk))
+        put_output(c, {chunk, n});
+}
+
+// Moves it as one message of PRELOGIN packets: drivers read one message per flight (2.5).
+static void drain_engine_wrapped(client_login *c) {
+    std::vector<uint8_t> flight(tls_engine_waiting(c->engine.get()));
+    flight.resize(tls_engine_take(c->engine.get(), flight));
+    if (flight.empty())
+        return;
+    std::vector<uint8_t> packets;
+    tds_put_message(packets, tds_type_prelogin, flight, tds_initial_packet_size, c->options.spid);
+    put_output(c, packets);
+}
+
+// Sends TDS packets in the way that the stage of the login asks for; one packet is one TLS write.
+static void send_packets(client_login *c, std::span<const uint8_t> packets) {
+    bool encrypted = c->encryption == client_encryption::full || c->encryption == client_encryption::strict;
+    if (!encrypted)
+        return put_output(c, packets);
+    while (!packets.empty()) {
+        tds_header h;
+        if (tds_header_parse(packets, tds_packet_size_max, h) != tds_header_result::ok ||
+            !tls_engine_write(c->engine.get(), packets.first(h.length)))
+            return close_login(c, client_login_error::tls, "TLS write failed");
+        packets = packets.subspan(h.length);
+        drain_engine(c);
+    }
+}
+
+static bool start_engine(client_login *c, tls_mode mode, stage next) {
+    c->engine.reset(tls_engine_create(c->options.tls, mode));
+    c->current = {};
+    c->now = next;
+    if (!c->engine)
+        close_login(c, client_login_error::memory, "no memory for TLS");
+    return c->engine != nullptr;
+}
+
+static void tls_failed(client_login *c, const char *what) {
+    close_login(c, client_login_error::tls, std::string(what) + ": " + tls_engine_error(c->engine.get()));
+}
+
+// ---- messages
+
+static void answer_prelogin(client_login *c, const tds_prelogin &request, uint8_t encryption) {
+    tds_prelogin_answer answer;
+    answer.version = c->options.server_version;
+    answer.encryption = encryption;
+    answer.mars = request.has_mars;
+    answer.thread = request.has_thread;
+    answer.spid = c->options.spid;
+    std::vector<uint8_t> packet;
+    tds_prelogin_answer_build(answer, packet);
+    send_packets(c, packet);
+}
+
+static client_encryption encryption_of(tds_encryption outcome) {
+    switch (outcome) {
+    case tds_encryption::login_only: return client_encryption::login_only;
+    case tds_encryption::full: return client_encryption::full;
+    default: return client_encryption::none;
+    }
+}
+
+static void negotiate(client_login *c, const tds_prelogin &request) {
+    // A client that does not name the option is one that knows no encryption.
+    uint8_t wish = request.has_encryption ? request.encryption : tds_encrypt_not_supported;
+    tds_encryption_decision decision = tds_encryption_decide(wish, c->options.policy);
+    answer_prelogin(c, request, decision.answer);
+    if (decision.outcome == tds_encryption::refuse)
+        return close_login(c, client_login_error::refused, "client and proxy do not agree on encryption");
+    c->encryption = encryption_of(decision.outcome);
+    if (c->encryption != client_encryption::none)
+        start_engine(c, tls_mode::wrapped, stage::wrapped);
+}
+
+static void take_prelogin(client_login *c) {
+    tds_prelogin request;
+    auto error = tds_prelogin_parse(tds_message_payload(c->reader), request);
+    if (error != tds_prelogin_error::none)
+        return close_login(c, client_login_error::protocol, tds_prelogin_error_text(error));
+    if (c->encryption == client_encryption::strict)
+        answer_prelogin(c, request, tds_encrypt_not_supported); // the option is ignored inside strict TLS (2.8)
+    else
+        negotiate(c, request);
+    expect_message(c, tds_type_login7);
+}
+
+static void take_login7(client_login *c) {
+    c->message.reset(new (std::nothrow) tds_login7);
+    if (!c->message)
+        return close_login(c, client_login_error::memory, "no memory for LOGIN7");
+    auto error = tds_login7_parse(tds_message_payload(c->reader), *c->message);
+    if (error != tds_login7_error::none)
+        return close_login(c, client_login_error::protocol, tds_login7_error_text(error));
+    // The answer is in clear (2.6). Freed without close_notify.
+    if (c->encryption == client_encryption::login_only)
+        c->engine.reset();
+    c->now = stage::ready;
+    if (!c->clear_refused)
+        return;
+    client_login_answer_error(c, proxy_error::refused, "encryption is required");
+    c->error = client_login_error::refused;
+    c->error_text = "login in clear although encryption is required";
+}
+
+// Gives bytes in clear to the reader; a PRELOGIN may be followed by a LOGIN7.
+static size_t take_clear(client_login *c, std::span<const uint8_t> in) {
+    size_t consumed = 0;
+    auto result = tds_message_read(c->reader, in, consumed);
+    if (result == tds_read_result::error)
+        close_login(c, client_login_error::protocol, tds_read_error_text(c->reader.error));
+    if (result == tds_read_result::complete && c->reader.type == tds_type_prelogin)
+        take_prelogin(c);
+    else if (result == tds_read_result::complete)
+        take_login7(c);
+    return consumed;
+}
+
+// ---- TLS
+
+// Feeds what belongs to the current unit; true when that was its last byte.
+static bool feed_unit(client_login *c, std::span<const uint8_t> in, size_t &consumed) {
+    consumed = std::min<size_t>(c->current.left, in.size());
+    if (!tls_engine_feed(c->engine.get(), in.first(consumed))) {
+        close_login(c, client_login_error::tls, "too many TLS bytes wait");
+        return false;
+    }
+    c->current.left -= static_cast<uint32_t>(consumed);
+    return c->current.left == 0;
+}
+
+static size_t take_unit_header(client_login *c, std::span<const uint8_t> in, size_t size) {
+    size_t n = std::min<size_t>(size - c->current.have, in.size());
+    memcpy(c->current.header + c->current.have, in.data(), n);
+    c->current.have = static_cast<uint8_t>(c->current.have + n);
+    return n;
+}
+
+static void handshake_step(client_login *c) {
+    auto result = tls_engine_handshake(c->engine.get());
+    bool strict = c->now == stage::handshake;
+    if (strict)
+        drain_engine(c);
+    else
+        drain_engine_wrapped(c); // also the alert of a failure, best effort
+    if (result == tls_result::error || result == tls_result::closed)
+        return tls_failed(c, "TLS handshake");
+    if (result != tls_result::ok)
+        return;
+    if (!strict && tls_engine_unread(c->engine.get()) > 0)
+        return close_login(c, client_login_error::protocol, "bytes after the TLS handshake in its last packet");
+    c->sni = tls_engine_server_name(c->engine.get());
+    c->current = {};
+    c->now = stage::records;
+    if (strict)
+        expect_message(c, tds_type_prelogin);
+}
+
+static void check_wrapped_header(client_login *c) {
+    tds_header h;
+    auto result = tds_header_parse(c->current.header, tds_initial_packet_size, h);
+    if (result != tds_header_result::ok || h.length == tds_header_size)
+        return close_login(c, client_login_error::protocol, "TLS handshake in a packet of illegal length");
+    c->current.left = static_cast<uint32_t>(h.length - tds_header_size);
+}
+
+static size_t take_wrapped(client_login *c, std::span<const uint8_t> in) {
+    if (c->current.have < tds_header_size) {
+        if (c->current.have == 0 && in[0] != tds_type_prelogin) {
+            close_login(c, client_login_error::protocol, "TLS handshake expected");
+            return 0;
+        }
+        size_t n = take_unit_header(c, in, tds_header_size);
+        if (c->current.have == tds_header_size)
+            check_wrapped_header(c);
+        return n;
+    }
+    size_t consumed = 0;
+    if (feed_unit(c, in, consumed)) {
+        c->current.have = 0;
+        handshake_step(c);
+    }
+    return consumed;
+}
+
+// Whether the client goes on in TLS after its first encrypted LOGIN7 packet (2.6) is for the next byte to say.
+static bool first_packet_done(const client_login *c) {
+    return c->encryption == client_encryption::login_only && c->now == stage::records &&
+           tds_message_at_border(c->reader);
+}
+
+static void read_engine(client_login *c) {
+    uint8_t plain[2048];
+    tls_result result = tls_result::ok;
+    while (c->now == stage::records && result == tls_result::ok) {
+        size_t got = 0;
+        result = tls_engine_read(c->engine.get(), plain, got);
+        for (size_t used = 0; used < got && c->now == stage::records;)
+            used += take_clear(c, {plain + used, got - used});
+    }
+    explicit_bzero(plain, sizeof plain);
+    if (c->now != stage::records)
+        return;
+    if (result == tls_result::closed)
+        close_login(c, client_login_error::tls, "client ended TLS before its login");
+    else if (result == tls_result::error)
+        tls_failed(c, "TLS record");
+    else if (first_packet_done(c))
+        c->now = stage::after_first;
+}
+
+static size_t take_record(client_login *c, std::span<const uint8_t> in) {
+    size_t consumed = 0;
+    if (c->current.have < tls_record_header_size) {
+        consumed = take_unit_header(c, in, tls_record_header_size);
+        size_t size = 0;
+        std::span<const uint8_t> header(c->current.header, c->current.have);
+        auto result = tls_record_parse(header, size);
+        if (result == tls_record_result::error)
+            close_login(c, client_login_error::protocol, "TLS record expected");
+        if (result != tls_record_result::ok)
+            return consumed;
+        c->current.left = static_cast<uint32_t>(size - tls_record_header_size);
+        if (!tls_engine_feed(c->engine.get(), header))
+            close_login(c, client_login_error::tls, "too many TLS bytes wait");
+        return consumed;
+    }
+    if (!feed_unit(c, in, consumed))
+        return consumed;
+    c->current = {};
+    if (c->now == stage::handshake)
+        handshake_step(c);
+    else
+        read_engine(c);
+    return consumed;
+}
+
+// ---- stages
+
+static void take_first_byte(client_login *c, uint8_t byte) {
+    switch (byte) {
+    case tds_type_prelogin:
+        c->now = stage::plain;
+        return expect_message(c, tds_type_prelogin);
+    case tds_type_login7:
+        c->clear_refused = c->options.policy == tds_tls_policy::require;
+        c->now = stage::plain;
+        return expect_message(c, tds_type_login7);
+    case tls_record_handshake:
+        if (c->options.policy == tds_tls_policy::disable)
+            return close_login(c, client_login_error::refused, "strict encryption asked for, TLS is disabled");
+        c->encryption = client_encryption::strict;
+        start_engine(c, tls_mode::strict, stage::handshake);
+        return;
+    case tds_type_old_login: return close_login(c, client_login_error::protocol, "TDS 4.2 or 5.0 login");
+    default: return close_login(c, client_login_error::protocol, "first byte is not of TDS");
+    }
+}
+
+static void take_byte_after_first(client_login *c, uint8_t byte) {
+    if (byte == tds_type_login7)
+        c->now = stage::plain;
+    else if (byte == tls_record_data)
+        c->now = stage::records;
+    else
+        close_login(c, client_login_error::protocol, "LOGIN7 is not continued");
+}
+
+// Returns the bytes consumed; 0 also when only the stage has changed.
+static size_t step(client_login *c, std::span<const uint8_t> in) {
+    switch (c->now) {
+    case stage::first_byte: take_first_byte(c, in[0]); return 0;
+    case stage::after_first: take_byte_after_first(c, in[0]); return 0;
+    case stage::plain: return take_clear(c, in);
+    case stage::wrapped: return take_wrapped(c, in);
+    case stage::handshake:
+    case stage::records: return take_record(c, in);
+    case stage::ready: return 0;
+    case stage::closed: return in.size();
+    }
+    return 0;
+}
+
+client_login_result client_login_feed(client_login *c, std::span<const uint8_t> in, size_t *consumed) {
+    *consumed = 0;
+    while (*consumed < in.size() && c->now != stage::ready)
+        *consumed += step(c, in.subspan(*consumed));
+    switch (c->now) {
+    case stage::ready: return client_login_result::ready;
+    case stage::closed: return client_login_result::closed;
+    default: return client_login_result::more;
+    }
+}
+
+std::span<const uint8_t> client_login_output(const client_login *c) { return iobuf_pending(c->out); }
+void client_login_sent(client_login *c, size_t n) { iobuf_consume(c->out, n); }
+
+void client_login_answer_error(client_login *c, int32_t number, uint8_t severity, std::string_view text) {
+    assert(c->now == stage::ready);
+    tds_notice notice;
+    notice.number = number;
+    notice.severity = severity;
+    notice.text = text;
+    notice.server_name = c->options.server_name;
+    notice.line = 1;
+    std::vector<uint8_t> packets;
+    tds_build_login_error(c->message->tds_version, notice, c->options.spid, packets);
+    send_packets(c, packets);
+    close_login(c, client_login_error::answered, "answered with an error");
+}
+
+void client_login_answer_error(client_login *c, proxy_error number, std::string_view detail) {
+    const error_info &info = error_find(number);
+    std::string text = info.text;
+    if (!detail.empty())
+        text.append(": ").append(detail);
+    client_login_answer_error(c, static_cast<int32_t>(number), info.severity, text);
+}
+
+tds_login7 &client_login_message(client_login *c) {
+    assert(c->message);
+    return *c->message;
+}
+
+client_encryption client_login_encryption(const client_login *c) { return c->encryption; }
+client_login_error client_login_error_kind(const client_login *c) { return c->error; }
+std::string_view client_login_error_text(const client_login *c) { return c->error_text; }
+std::string_view client_login_server_name(const client_login *c) { return c->sni; }

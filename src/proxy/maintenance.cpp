@@ -1,0 +1,91 @@
+#include "proxy/maintenance.h"
+
+#include "proxy/probe.h"
+#include "proxy/proxy.h"
+#include "proxy/slots.h"
+
+static constexpr uint64_t tick_ms = 100;
+static constexpr uint64_t publish_ms = 1'000;
+
+// Sessions of one state were put on its list in the order of time, so deadlines rise along it as long as all have the same
+// span; refusing and relaying sessions get other ones, so those lists are walked to the end.
+static void session_deadlines(proxy *root, session_state state, bool ordered, uint64_t now) {
+    session_list &l = root->sessions[static_cast<size_t>(state)];
+    for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
+        next = list_next(l, *s);
+        if (s->deadline != 0 && now >= s->deadline)
+            session_deadline(s);
+        else if (ordered)
+            return;
+    }
+}
+
+static void idle_sessions(proxy *root, uint64_t now) {
+    session_list &l = root->sessions[static_cast<size_t>(session_state::relaying)];
+    for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
+        next = list_next(l, *s);
+        session_check_idle(s, now);
+    }
+}
+
+// server_tick may free the connection it is given, never another one.
+static void server_ticks(proxy *root, server_state state, uint64_t now) {
+    server_list &l = root->servers[static_cast<size_t>(state)];
+    for (server_conn *c = list_front(l), *next = nullptr; c != nullptr; c = next) {
+        next = list_next(l, *c);
+        server_tick(c, now);
+    }
+}
+
+static void set_gauges(proxy *root) {
+    for (auto &pb : root->buckets) {
+        gauge_set(pb->metrics.active, pb->core.used);
+        gauge_set(pb->metrics.max, pb->core.max);
+        gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue)));
+    }
+    for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
+        gauge_set(metric_gauge(root->metrics, metric::client_connections,
+                               {session_state_name(static_cast<session_state>(i))}),
+                  static_cast<double>(root->sessions[i].count));
+}
+
+static void publish(proxy *root, uint64_t now) {
+    if (now - root->published_at < publish_ms && root->published_at != 0)
+        return;
+    root->published_at = now;
+    idle_sessions(root, now);
+    session_deadlines(root, session_state::relaying, false, now);
+    if (root->publish != nullptr)
+        root->publish(root->publish_user, root);
+}
+
+static void tick(uv_timer_t *timer) {
+    auto *root = static_cast<proxy *>(timer->data);
+    uint64_t now = proxy_now(root);
+    for (auto &pb : root->buckets) {
+        slots_tick(root, pb.get(), now);
+        probe_tick(root, pb.get(), now);
+    }
+    session_deadlines(root, session_state::greeting, true, now);
+    session_deadlines(root, session_state::refusing, true, now);
+    session_deadlines(root, session_state::lingering, true, now);
+    server_ticks(root, server_state::connecting, now);
+    server_ticks(root, server_state::closing, now);
+    set_gauges(root);
+    publish(root, now);
+    proxy_drain_tick(root);
+}
+
+void maintenance_start(proxy *root) {
+    uv_timer_init(root->loop, &root->tick);
+    root->tick.data = root;
+    root->tick_open = true;
+    uv_timer_start(&root->tick, tick, tick_ms, tick_ms);
+}
+
+void maintenance_stop(proxy *root) {
+    if (!root->tick_open)
+        return;
+    root->tick_open = false;
+    uv_close(reinterpret_cast<uv_handle_t *>(&root->tick), nullptr);
+}

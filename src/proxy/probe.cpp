@@ -1,0 +1,88 @@
+#include "proxy/probe.h"
+
+#include <cstring>
+
+#include "base/log.h"
+#include "proxy/proxy.h"
+#include "proxy/slots.h"
+#include "tds/packet.h"
+#include "tds/prelogin.h"
+
+static constexpr uint64_t probe_timeout = 5'000;
+
+static bool probe_due(const proxy *root, const proxy_bucket *pb, uint64_t now) {
+    if (pb->conf->probe == health_probe::off || root->draining || pb->probe != nullptr)
+        return false;
+    if (waitq_length(pb->core.queue) > 0 || pb->core.surplus > 0)
+        return false; // clients first
+    if (pb->core.health == server_health::down)
+        return now >= pb->core.probe_at;
+    return now >= pb->core.probe_at && now - pb->core.last_ok >= root->conf->proxy.health_check_interval;
+}
+
+void probe_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
+    if (!probe_due(root, pb, now))
+        return;
+    pb->core.probe_at = now + root->conf->proxy.health_check_interval;
+    pb->probe_wait.kind = waiter_kind::probe;
+    if (slots_request(root, pb, pb->probe_wait) == bucket_verdict::wait)
+        pb->probe_wait.deadline = now + probe_timeout; // it is alone in the queue: the order of deadlines holds
+}
+
+void probe_slot_granted(proxy *root, proxy_bucket *pb) {
+    pb->probe = server_open(root, pb, nullptr);
+    pb->probe->probing = true;
+    pb->probe->deadline = proxy_now(root) + probe_timeout;
+}
+
+static void probe_end(server_conn *c) { c->bucket->probe = nullptr; }
+
+void probe_connected(server_conn *c) {
+    std::vector<uint8_t> request;
+    tds_prelogin_request_build({}, tds_encrypt_not_supported, request);
+    ssize_t n = net_send(&c->conn, request);
+    if (n != static_cast<ssize_t>(request.size())) {
+        probe_failed(c, "cannot send PRELOGIN");
+        return;
+    }
+    net_conn_watch(&c->conn, net_readable);
+}
+
+void probe_readable(server_conn *c) {
+    uint8_t answer[512];
+    ssize_t n = net_recv(&c->conn, answer);
+    if (n == net_again)
+        return;
+    tds_header header{};
+    // One segment in practice: an answer that comes in pieces of fewer than eight bytes is no SQL Server's.
+    bool fine = n > 0 && tds_header_parse({answer, static_cast<size_t>(n)}, tds_initial_packet_size, header) ==
+                             tds_header_result::ok;
+    if (!fine || header.type != tds_type_response) {
+        probe_failed(c, n == 0 ? "closed instead of answering PRELOGIN"
+                               : (n < 0 ? strerror(static_cast<int>(-n)) : "no TDS answer to PRELOGIN"));
+        return;
+    }
+    proxy *root = c->root;
+    proxy_bucket *pb = c->bucket;
+    probe_end(c);
+    if (bucket_server_ok(pb->core, proxy_now(root), (uv_hrtime() - c->try_started) / 1000))
+        log_info("server is up", {{"bucket", pb->core.id}, {"latency_us", pb->core.latency_us}});
+    server_close(c, "probe done");
+}
+
+void probe_failed(server_conn *c, const char *detail) {
+    proxy *root = c->root;
+    proxy_bucket *pb = c->bucket;
+    probe_end(c);
+    bool went_down = bucket_server_failed(pb->core, proxy_now(root), proxy_random(root), detail);
+    if (pb->core.health != server_health::down)
+        pb->core.probe_at = proxy_now(root) + pb->core.retry.min; // find out soon whether it is down
+    log_fields fields = {{"bucket", pb->core.id}, {"error", detail}, {"failures", pb->core.failures}};
+    if (went_down)
+        log_error("server is down: circuit open, failing fast", fields);
+    else
+        log_debug("server probe failed", fields);
+    server_close(c, "probe failed");
+    if (went_down)
+        slots_deny_all(root, pb, proxy_error::server_lost, "");
+}

@@ -1,0 +1,11 @@
+// Answering a passthrough client with an error: the proxy completes PRELOGIN, TLS (with its own certificate) and LOGIN7
+// itself, so that every driver shows number and text (DESIGN section 7).
+#pragma once
+
+struct client_session;
+
+// The session is in state refusing with error and detail set; its greeting holds what the client has sent.
+void refusal_begin(client_session *);
+void refusal_event(client_session *, unsigned events);
+// Frees what the refusal holds; harmless when there is none.
+void refusal_end(client_session *);

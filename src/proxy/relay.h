@@ -1,0 +1,59 @@
+// Bytes from one connection to another, untouched: what passthrough does all day.
+//
+//      client fd --recv--> scratch (one per loop) --send--> server fd
+//                              | what the other side would not take
+//                              v
+//                          held (bounded), source paused until it has drained
+//
+//      and for a long stream:   fd --splice--> pipe --splice--> fd
+//
+// An idle relay owns no buffer and no pipe. A slow receiver costs at most one scratch buffer or one pipe: the source is not
+// read while anything is held.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/iobuf.h"
+#include "net/conn.h"
+
+// Shared by all relays of a loop.
+struct relay_pool {
+    std::vector<uint8_t> scratch;
+    struct pipe_pair {
+        int read_end;
+        int write_end;
+    };
+    std::vector<pipe_pair> idle_pipes;
+    size_t pipes_open = 0;
+};
+
+void relay_pool_init(relay_pool &, size_t scratch_size);
+void relay_pool_free(relay_pool &);
+
+// One direction. `from` and `to` are owned by others and must outlive it.
+struct relay_direction {
+    net_conn *from = nullptr;
+    net_conn *to = nullptr;
+    iobuf held;                 // read, not yet taken by `to`
+    int pipe_read = -1;         // bulk: a borrowed pipe
+    int pipe_write = -1;
+    uint32_t in_pipe = 0;       // bytes in it
+    uint8_t full_reads = 0;     // reads in a row that filled the scratch buffer
+    bool from_eof = false;      // FIN read
+    bool to_shut = false;       // FIN sent on
+    uint64_t bytes = 0;         // delivered
+};
+
+enum class relay_result : uint8_t { ok, from_failed, to_failed };
+
+// Moves what can be moved now; on *_failed `error` is the errno. After from_eof and everything delivered, FIN is sent on.
+relay_result relay_move(relay_pool &, relay_direction &, int &error);
+// Whether bytes wait for `to`.
+inline bool relay_stalled(const relay_direction &d) { return iobuf_size(d.held) > 0 || d.in_pipe > 0; }
+inline bool relay_finished(const relay_direction &d) { return d.to_shut; }
+// Arms both connections for what the two directions between them need next.
+void relay_watch(const relay_direction &up, const relay_direction &down);
+// Gives back what the direction holds; bytes not delivered are lost.
+void relay_drop(relay_pool &, relay_direction &);

@@ -1,0 +1,151 @@
+#include "proxy/slots.h"
+
+#include <cassert>
+
+#include "base/log.h"
+#include "proxy/probe.h"
+
+static proxy_bucket *bucket_at(void *user, uint32_t index) {
+    auto *root = static_cast<proxy *>(user);
+    return root->buckets.at(index).get();
+}
+
+void slots_count(proxy_bucket *pb, slot_outcome outcome) { counter_add(pb->metrics.outcome[static_cast<size_t>(outcome)]); }
+
+void slots_count_error(proxy *root, proxy_bucket *pb, const char *error_type) {
+    counter_add(metric_counter(root->metrics, metric::connection_errors_total,
+                               {pb != nullptr ? std::string_view(pb->core.id) : std::string_view("none"), error_type}));
+}
+
+static client_session *session_of(waiter *w) { return container_of(w, client_session, wait); }
+
+static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
+    histogram_observe(pb->metrics.queue_wait, static_cast<double>(proxy_now(root) - w.since) / 1000.0);
+}
+
+// The waiter is out of the queue and owns a slot now.
+static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
+    if (w->refused)
+        observe_wait(root, pb, *w);
+    if (w->kind == waiter_kind::probe) {
+        probe_slot_granted(root, pb);
+        return;
+    }
+    slots_count(pb, w->refused ? slot_outcome::acquired_after_wait : slot_outcome::acquired);
+    client_session *s = session_of(w);
+    log_debug("slot acquired", {{"session", s->id},
+                                {"bucket", pb->core.id},
+                                {"used", pb->core.used},
+                                {"waited_ms", proxy_now(root) - w->since}});
+    session_slot_granted(s);
+}
+
+// The waiter is out of the queue and gets nothing.
+static void deny(proxy *root, proxy_bucket *pb, waiter *w, proxy_error error, const char *detail) {
+    if (w->kind == waiter_kind::probe)
+        return; // the next one is due in its time
+    observe_wait(root, pb, *w);
+    session_slot_denied(session_of(w), error, detail);
+}
+
+static void ask(proxy *root, proxy_bucket *pb) {
+    if (!bucket_should_want(pb->core, proxy_now(root)))
+        return;
+    bucket_want_sent(pb->core);
+    coord_want(root->coordinator, pb->core.index);
+}
+
+static void on_granted(void *user, uint32_t index) {
+    auto *root = static_cast<proxy *>(user);
+    proxy_bucket *pb = bucket_at(user, index);
+    waiter *w = bucket_slot_granted(pb->core);
+    if (w == nullptr)
+        coord_release(root->coordinator, index);
+    else
+        grant(root, pb, w);
+    ask(root, pb);
+}
+
+static void on_refused(void *user, uint32_t index, coord_refusal why) {
+    auto *root = static_cast<proxy *>(user);
+    proxy_bucket *pb = bucket_at(user, index);
+    bucket_slot_refused(pb->core, why == coord_refusal::full, proxy_now(root), proxy_random(root));
+    bool queueing_off = false;
+    while (waiter *w = bucket_pop_excess(pb->core, queueing_off))
+        deny(root, pb, w, queueing_off ? proxy_error::no_slot : proxy_error::queue_full, "");
+}
+
+static void on_freed(void *user, uint32_t index) {
+    proxy_bucket *pb = bucket_at(user, index);
+    bucket_slot_maybe_free(pb->core);
+    ask(static_cast<proxy *>(user), pb);
+}
+
+static void on_max_changed(void *user, uint32_t index, uint32_t max) {
+    proxy_bucket *pb = bucket_at(user, index);
+    if (pb->core.max != 0 && pb->core.max != max)
+        log_info("limit changed", {{"bucket", pb->core.id}, {"from", pb->core.max}, {"to", max}});
+    pb->core.max = max;
+    on_freed(user, index);
+}
+
+static void on_shrink(void *user, uint32_t index, uint32_t surplus) {
+    auto *root = static_cast<proxy *>(user);
+    proxy_bucket *pb = bucket_at(user, index);
+    if (pb->core.surplus != surplus)
+        log_info("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
+    pb->core.surplus = surplus;
+    ask(root, pb);
+}
+
+static void on_mode_changed(void *user, coord_mode from, coord_mode to) {
+    auto *root = static_cast<proxy *>(user);
+    root->instance_id = coord_get_status(root->coordinator).instance_id;
+    if (from == to)
+        return;
+    for (auto &pb : root->buckets)
+        on_freed(user, pb->core.index);
+}
+
+coord_callbacks slots_callbacks(proxy *root) {
+    return {root, on_granted, on_refused, on_freed, on_max_changed, on_shrink, on_mode_changed};
+}
+
+bucket_verdict slots_request(proxy *root, proxy_bucket *pb, waiter &w) {
+    bucket_verdict verdict = bucket_request(pb->core, w, proxy_now(root));
+    if (verdict == bucket_verdict::wait)
+        ask(root, pb);
+    return verdict;
+}
+
+void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
+    if (!waitq_contains(pb->core.queue, w))
+        return;
+    bucket_cancel(pb->core, w);
+    if (w.kind == waiter_kind::client) {
+        observe_wait(root, pb, w);
+        slots_count(pb, slot_outcome::cancelled);
+    }
+}
+
+void slots_release(proxy *root, proxy_bucket *pb) {
+    waiter *w = bucket_slot_free(pb->core, !root->draining && coord_allowed(root->coordinator));
+    if (w != nullptr) {
+        grant(root, pb, w);
+        return;
+    }
+    coord_release(root->coordinator, pb->core.index);
+    bucket_slot_maybe_free(pb->core);
+    ask(root, pb);
+}
+
+void slots_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
+    while (waiter *w = waitq_pop_expired(pb->core.queue, now))
+        deny(root, pb, w, pb->core.limits.queue_timeout == 0 ? proxy_error::no_slot : proxy_error::queue_timeout, "");
+    ask(root, pb);
+}
+
+void slots_deny_all(proxy *root, proxy_bucket *pb, proxy_error error, const char *detail) {
+    while (waiter *w = waitq_pop(pb->core.queue))
+        deny(root, pb, w, error, detail);
+}

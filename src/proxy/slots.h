@@ -1,0 +1,22 @@
+// Between the buckets' queues and the coordinator: sends wants, spreads grants and refusals, gives slots back.
+#pragma once
+
+#include "coord/coord.h"
+#include "pool/bucket.h"
+#include "proxy/proxy.h"
+
+coord_callbacks slots_callbacks(proxy *);
+// Puts the waiter into the bucket's queue (or not: the verdict says why) and asks for a slot if none is being asked for.
+[[nodiscard]] bucket_verdict slots_request(proxy *, proxy_bucket *, waiter &);
+// The waiter goes. Counts it as cancelled if it was queued.
+void slots_cancel(proxy *, proxy_bucket *, waiter &);
+// A server connection is gone: its slot goes to the next waiter or back to the coordinator.
+void slots_release(proxy *, proxy_bucket *);
+// Asks for a slot if somebody waits and it is time; expires waiters. Called by maintenance.
+void slots_tick(proxy *, proxy_bucket *, uint64_t now);
+// Everybody who waits for this bucket is told.
+void slots_deny_all(proxy *, proxy_bucket *, proxy_error, const char *detail);
+// Counts an outcome.
+void slots_count(proxy_bucket *, slot_outcome);
+// Counts a client session's error (proxy_connection_errors_total). `bucket` may be nullptr.
+void slots_count_error(proxy *, proxy_bucket *, const char *error_type);

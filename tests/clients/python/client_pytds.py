@@ -1,0 +1,86 @@
+"""Test client: python-tds (TDS in Python, TLS by pyOpenSSL)."""
+
+import OpenSSL.SSL
+import pytds
+import pytds.tls
+
+from common import DriverError, main
+
+
+def _trusting_context(_ca_file):
+    """The driver knows no "trust any certificate": its own context, without verification."""
+    context = OpenSSL.SSL.Context(OpenSSL.SSL.TLSv1_2_METHOD)
+    context.set_verify(OpenSSL.SSL.VERIFY_NONE, lambda *_: True)
+    return context
+
+
+class PythonTds:
+    def __init__(self, args):
+        self.args = args
+        self.connection = None
+
+    def _guard(self, function, *args, **keys):
+        try:
+            return function(*args, **keys)
+        except (pytds.Error, OSError, OpenSSL.SSL.Error) as error:
+            number = getattr(error, "number", None) or getattr(error, "msg_no", None) or 0
+            raise DriverError(number, getattr(error, "text", "") or str(error) or repr(error)) from error
+
+    def connect(self):
+        a = self.args
+        if a.encrypt != "off" and not a.ca_file:
+            pytds.tls.create_context = _trusting_context
+        self.connection = self._guard(
+            pytds.connect, dsn=a.host, port=a.port, user=a.user, password=a.password, database=a.database,
+            login_timeout=a.login_timeout, timeout=a.timeout, autocommit=True,
+            cafile=None if a.encrypt == "off" else a.ca_file or "any", validate_host=False,
+            enc_login_only=a.encrypt == "login")
+
+    def _cursor(self, sql, params=(), rows=True):
+        with self.connection.cursor() as cursor:
+            self._guard(cursor.execute, sql, params)
+            return self._guard(cursor.fetchall) if rows else cursor.rowcount
+
+    def query(self, sql):
+        return self._cursor(sql)
+
+    def execute(self, sql):
+        return self._cursor(sql, rows=False)
+
+    def insert(self, name, value):
+        sql = "INSERT INTO dbo.test_table (name, value) VALUES (%s, %s); SELECT CAST(SCOPE_IDENTITY() AS int) AS id"
+        with self.connection.cursor() as cursor:
+            self._guard(cursor.execute, sql, (name, value))
+            while not cursor.description:
+                self._guard(cursor.nextset)
+            return self._guard(cursor.fetchall)[0][0]
+
+    def begin(self):
+        self._guard(setattr, self.connection, "autocommit", False)
+
+    def commit(self):
+        self._guard(self.connection.commit)
+        self._guard(setattr, self.connection, "autocommit", True)
+
+    def rollback(self):
+        self._guard(self.connection.rollback)
+        self._guard(setattr, self.connection, "autocommit", True)
+
+    def parameters(self, text, number):
+        return self._cursor("SELECT %s AS n, %s + 1 AS v", (text, number))[0]
+
+    def prepared(self, numbers):
+        return [self._cursor("SELECT %s + 1 AS v", (number,))[0][0] for number in numbers]
+
+    def procedure(self, app_id):
+        with self.connection.cursor() as cursor:
+            self._guard(cursor.callproc, "sp_get_tenant", (app_id,))
+            names = [column[0] for column in cursor.description]
+            row = self._guard(cursor.fetchone)
+            return row[names.index("app_id")], row[names.index("name")]
+
+    def close(self):
+        self._guard(self.connection.close)
+
+
+main({"python-tds": PythonTds})

@@ -1,0 +1,83 @@
+// The stand-in server: options, switches that change at run time, counters, the list of connections.
+#pragma once
+
+#include "engine.h"
+#include "wire_conn.h"
+#include "wire_login.h"
+#include "wire_tls.h"
+
+#include <string>
+#include <uv.h>
+
+namespace sqlserver {
+
+constexpr size_t output_high = 256 * 1024; // a request waits while more than this is queued for its client
+constexpr size_t output_low = 128 * 1024;
+constexpr size_t output_flush = 32 * 1024; // packets are given to the socket in pieces of about this size
+
+struct server_options {
+    std::string address = "127.0.0.1";
+    int port = 0, control_port = 0; // 0: any free one
+    encrypt encryption = encrypt::off;
+    std::string cert_file, key_file;
+    uint32_t packet_size_max = packet_max;
+    bool verbose = false;
+    engine_options engine;
+};
+
+// How to misbehave, and limits. All of them may change while the server runs; 0 is off.
+struct server_switches {
+    int64_t max_connections = 32767;
+    int64_t delay_login = 0, delay_request = 0; // ms
+    int64_t drop_after_prelogin = 0, drop_at_login = 0;
+    int64_t drop_request = 0; // every Nth request: half of the answer, then close
+    int64_t refuse = 0;       // do not listen
+    int64_t garbage = 0;      // random bytes instead of the PRELOGIN answer
+    int64_t login_error = 0;  // this error number for every login
+    int64_t strict_framing = 1; // close on a short packet that is not the last (TDS 7.3)
+};
+
+struct server_stats {
+    uint64_t now = 0, peak = 0, total = 0; // connections, from accept to close
+    uint64_t admitted = 0;                 // of those within max-connections
+    uint64_t logins = 0, login_failures = 0, requests = 0, attentions = 0, resets = 0, sessions = 0, refused = 0;
+};
+
+struct server {
+    uv_loop_t loop = {};
+    uv_tcp_t listener = {};
+    bool listening = false, listener_open = false;
+    uv_tcp_t control = {};
+    uv_signal_t sigterm = {}, sigint = {};
+    bool stopping = false;
+    int port = 0, control_port = 0;
+    server_options opt;
+    server_switches sw;
+    server_stats stats;
+    tls_contexts tls;
+    engine *eng = nullptr;
+    conn *first = nullptr;
+    uint64_t next_id = 1;
+    struct control_conn *controls = nullptr;
+    char buffer[65536]; // one for all reads: the loop has one thread
+};
+
+// Opens the ports. False and `error` on failure.
+bool server_open(server &, std::string &error);
+// Runs until SIGTERM or SIGINT, then frees everything.
+void server_run(server &);
+// Sets a switch by its command line name ("max-connections"). False: no such switch.
+bool server_set(server &, std::string_view name, int64_t value);
+void server_kill_all(server &);
+
+// wire_control.cpp
+bool control_open(server &, std::string &error);
+void control_close(server &);
+
+// For the connection's files.
+void conn_reap(conn *);        // frees when nothing is left that uses it
+void conn_reading(conn *);     // stops or starts reading by what is pending
+void tls_end_login_only(conn *); // from here on plain text; nothing is sent
+bool listener_apply(server &, std::string &error); // listens or not, by `refuse`
+
+} // namespace sqlserver

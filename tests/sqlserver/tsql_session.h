@@ -1,0 +1,190 @@
+// The state of the engine and of one session; frames are the scopes of batches, procedures and sp_executesql.
+#pragma once
+
+#include "engine.h"
+#include "tsql_ast.h"
+#include "tsql_catalog.h"
+#include "tsql_text.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace sqlserver {
+
+struct plan;
+using plan_ptr = std::shared_ptr<plan>;
+
+struct set_options {
+    bool ansi_nulls = true, ansi_null_dflt_on = true, ansi_null_dflt_off = false, ansi_padding = true,
+         ansi_warnings = true, arithabort = false, arithignore = false, concat_null_yields_null = true,
+         cursor_close_on_commit = false, implicit_transactions = false, nocount = false, numeric_roundabort = false,
+         quoted_identifier = true, xact_abort = false, fmtonly = false, noexec = false, parseonly = false;
+    int32_t text_size = 4096, date_first = 7, lock_timeout = -1, query_governor = 0, deadlock_priority = 0;
+    int64_t rowcount = 0;
+    std::string language = "us_english", date_format = "mdy", context_info;
+};
+
+struct prepared {
+    std::string text;
+    std::string parameters;
+};
+
+struct savepoint {
+    std::string name;
+    bool real = false; // SQLite has it; otherwise nothing had been written yet
+    std::map<std::string, object_ptr> temps;
+};
+
+struct app_lock {
+    uint16_t owner = 0;
+    bool exclusive = true, transaction = true;
+    int count = 0;
+};
+
+struct engine {
+    engine_options options;
+    std::map<std::string, std::shared_ptr<database>> databases; // lower name
+    std::map<uint16_t, session *> sessions;
+    std::unordered_map<std::string, std::shared_ptr<const batch>> parsed;
+    std::map<std::string, object_ptr> global_temps; // lower ##name
+    std::map<std::string, uint16_t> global_owners;
+    std::multimap<std::string, app_lock> app_locks; // resource
+    uint64_t schema_version = 1, next_tran = 1, next_temp = 1;
+    uint16_t next_spid = 51;
+    int64_t started = 0;
+    sqlite3 *setup = nullptr;
+};
+
+struct statement_stats {
+    std::string command;
+    bool running = false;
+};
+
+struct frame;
+struct session {
+    engine *eng = nullptr;
+    uint16_t spid = 0;
+    login_request login;
+    std::string db; // as the database writes its name
+    set_options options, login_options;
+    int32_t isolation = 2;
+    int trancount = 0;
+    uint64_t tran_id = 0;
+    std::string tran_name;
+    bool write_open = false; // SQLite has a transaction
+    bool doomed = false;     // XACT_STATE() = -1
+    bool silent_tran = false; // begun by text while text transactions are not announced
+    std::vector<savepoint> savepoints;
+    std::map<std::string, object_ptr> temps, temps_at_begin; // lower #name
+    std::map<std::string, catalog_ptr> dirty;                // databases whose objects this transaction changed
+    uint64_t temp_version = 1;
+    sqlite3 *conn = nullptr;
+    std::map<std::string, std::string> attached; // lower database -> SQLite schema
+    struct cached {
+        plan_ptr p;
+        sqlite3_stmt *st = nullptr;
+        std::shared_ptr<const void> keep;
+    };
+    std::unordered_map<uint64_t, cached> plans;
+    std::unordered_map<std::string, sqlite3_stmt *> statements; // by SQL text: inserts, updates, deletes
+    // what runs now: read by the user functions and the progress handler
+    frame *active_frame = nullptr;
+    const plan *active_plan = nullptr;
+    std::optional<sql_error> function_error;
+    std::map<int32_t, prepared> handles;
+    int32_t next_handle = 1;
+    std::map<std::string, value> context;
+    std::vector<std::string> read_only_context;
+    std::optional<int64_t> last_identity;
+    std::string identity_insert; // lower db.schema.table
+    int64_t rowcount = 0;
+    int32_t last_error = 0;
+    int try_depth = 0, nest = 0;
+    bool done_sent = false;
+    int64_t login_time = 0, batch_time = 0, end_time = 0;
+    statement_stats stats;
+};
+
+struct variable {
+    type_info type;
+    value val;
+};
+
+struct frame {
+    session *s = nullptr;
+    host *h = nullptr;
+    frame *parent = nullptr;
+    std::shared_ptr<const batch> tree;
+    std::unordered_map<std::string, variable> variables;
+    std::map<std::string, object_ptr> tables; // table variables
+    std::vector<std::string> own_temps;
+    std::string procedure;
+    int32_t procedure_id = 0;
+    bool in_proc = false;                     // DONEINPROC
+    std::optional<int64_t> scope_identity;
+    int32_t return_status = 0;
+    std::optional<sql_error> caught;          // in a CATCH block
+    std::string goto_label;
+    std::vector<std::vector<value>> *capture = nullptr; // INSERT ... EXEC
+    bool quoted_identifier = true;
+};
+
+// --- tsql_session.cpp
+frame *frame_root(frame *f);
+database *find_database(session *s, std::string_view name); // null: unknown
+catalog_ptr session_catalog(session *s, const database &db);
+void send_done(frame &f, uint16_t status, uint16_t command, uint64_t rows);
+void send_message(frame &f, const sql_error &e);
+void change_database(session *s, host &h, std::string_view name, bool announce);
+std::shared_ptr<const batch> cached_parse(session *s, std::string_view text, const std::vector<declaration> &known,
+                                          std::string_view parameters);
+void drop_temp(session *s, const std::string &lower_name, host *h);
+void session_defaults(session *s);
+
+// --- tsql_tran.cpp: transactions
+void tran_begin(frame &f, const std::string &name, bool by_text);
+void tran_commit(frame &f, bool by_text);
+void tran_rollback(frame &f, const std::string &name, bool by_text);
+void tran_rollback_all(frame &f, bool by_text);   // also by an error; silent when nothing is open
+void tran_save(frame &f, const std::string &name);
+void tran_implicit(frame &f);                     // SET IMPLICIT_TRANSACTIONS ON
+void app_locks_release(session *s, bool all);     // of the transaction, or all
+
+// A statement that writes: begins or joins the SQLite transaction, undoes only itself when it fails.
+struct write_scope {
+    frame &f;
+    bool own = false, done = false;
+    explicit write_scope(frame &frame_);
+    void commit();
+    ~write_scope();
+};
+
+// --- store_sqlite.cpp
+sqlite3 *store_open(session *s);                                  // the session's connection, opened when first used
+void store_close(session *s);
+const std::string &store_attach(session *s, const database &db);  // the SQLite schema of the database
+void store_exec(frame &f, const std::string &sql);                // waits for locks
+sqlite3_stmt *store_statement(session *s, const std::string &sql); // cached by text, reset and unbound
+bool store_step(frame &f, sqlite3_stmt *st, const plan *p);       // true: a row. Waits for locks, throws sql_error
+void store_bind(sqlite3_stmt *st, int index, const value &v, const type_info &t);
+value store_column(sqlite3_stmt *st, int index, const type_info &t);
+void store_forget_plans(session *s);
+bool store_create_file(engine *e, database &db, std::string &error);
+
+// --- tsql_exec.cpp
+enum class flow : uint8_t { next, break_, continue_, return_, goto_, error, abort };
+flow run_block(frame &f, const std::vector<stmt_ptr> &body);
+flow run_stmt(frame &f, const stmt &s);
+void run_frame(frame &f);                                          // all of f.tree, temp tables dropped at the end
+int32_t call_procedure(frame &caller, const object_path &path, std::vector<argument> &arguments,
+                       std::vector<parameter> &values, bool rpc);
+flow report_error(frame &f, sql_error e, uint16_t command);
+
+} // namespace sqlserver
