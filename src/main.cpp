@@ -94,8 +94,13 @@ static void raise_descriptor_limit() {
     log_info("descriptor limit", {{"nofile", static_cast<uint64_t>(limit.rlim_cur)}});
 }
 
-// Passwords are in memory: no core file and no other process of the same user may look.
-static void forbid_dumps() { prctl(PR_SET_DUMPABLE, 0); }
+// Passwords are in memory: no core file and no other process of the same user may look. (The leak checker of a sanitizer
+// build must.)
+static void forbid_dumps() {
+#ifndef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
 
 // sd_notify's protocol: one datagram to the socket that systemd names; nothing happens without it.
 static void notify_systemd(const char *state) {

@@ -24,6 +24,8 @@ static void on_reaped(void *user, const redisReply *reply) {
         return;
     if (reply_is_error(reply)) {
         count_operation(c, redis_op::reap, redis_outcome::error);
+        if (reply_is_noscript(reply))
+            load_scripts(c);
         log_warn("reap failed", {{"other", r->id}, {"error", reply_text(reply)}});
         return;
     }
@@ -63,6 +65,10 @@ static void on_audited(void *user, const redisReply *reply) {
     redis_coord &c = *static_cast<redis_coord *>(user);
     if (reply == nullptr || c.stopping)
         return;
+    if (reply_is_noscript(reply)) {
+        load_scripts(c);
+        return;
+    }
     int64_t drift = reply_integer(reply, -1);
     count_operation(c, redis_op::audit,
                     drift == -3 ? redis_outcome::stale : (drift < 0 ? redis_outcome::error : redis_outcome::ok));

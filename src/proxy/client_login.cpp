@@ -374,9 +374,11 @@ static size_t step(client_login *c, std::span<const uint8_t> in) {
 }
 
 client_login_result client_login_feed(client_login *c, std::span<const uint8_t> in, size_t *consumed) {
-    *consumed = 0;
-    while (*consumed < in.size() && c->now != stage::ready)
-        *consumed += step(c, in.subspan(*consumed));
+    size_t used = 0;
+    while (used < in.size() && c->now != stage::ready)
+        used += step(c, in.subspan(used));
+    if (consumed != nullptr)
+        *consumed = used;
     switch (c->now) {
     case stage::ready: return client_login_result::ready;
     case stage::closed: return client_login_result::closed;
@@ -407,6 +409,10 @@ void client_login_answer_error(client_login *c, proxy_error number, std::string_
     if (!detail.empty())
         text.append(": ").append(detail);
     client_login_answer_error(c, static_cast<int32_t>(number), info.severity, text);
+}
+
+unsigned client_login_answer_delay(const client_login *c) {
+    return c->encryption == client_encryption::login_only ? 50 : 0;
 }
 
 tds_login7 &client_login_message(client_login *c) {

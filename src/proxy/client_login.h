@@ -55,7 +55,8 @@ client_login *client_login_create(const client_login_options &options);
 void client_login_destroy(client_login *); // secrets are overwritten
 
 // Takes bytes off the front of `in`; `consumed` says how many. With `ready`, bytes behind the LOGIN7 are left alone;
-// once closed everything is consumed and ignored. May be called with an empty `in` to ask for the present result.
+// once closed everything is consumed and ignored. With an empty `in` (and then perhaps a null `consumed`) it tells the
+// present result.
 [[nodiscard]] client_login_result client_login_feed(client_login *, std::span<const uint8_t> in, size_t *consumed);
 
 // Bytes that wait to be sent, valid until the next call; client_login_sent takes the first `n` off.
@@ -66,6 +67,10 @@ void client_login_sent(client_login *, size_t n);
 // the error table's, then ": detail" if there is one. The second form is for errors that are not in the table.
 void client_login_answer_error(client_login *, proxy_error number, std::string_view detail = {});
 void client_login_answer_error(client_login *, int32_t number, uint8_t severity, std::string_view text);
+
+// Milliseconds to wait between `ready` and the answer. jTDS in login-only mode closes its SSLSocket after LOGIN7, and Java
+// then throws away what has already arrived: an answer that is there within a millisecond is lost.
+unsigned client_login_answer_delay(const client_login *);
 
 // Parsed LOGIN7, from `ready` on; the caller may wipe its secrets any time.
 tds_login7 &client_login_message(client_login *);

@@ -12,8 +12,8 @@ enum class tls_mode : uint8_t { wrapped, strict };
 enum class tls_self_signed : uint8_t { rsa, ecdsa };
 
 struct tls_context_options {
-    std::string cert_file; // PEM, leaf first, then its chain. Empty: a self-signed certificate is made
-    std::string key_file;  // PEM. Empty: the key is in cert_file
+    std::string cert_file = {}; // PEM, leaf first, then its chain. Empty: a self-signed certificate is made
+    std::string key_file = {};  // PEM. Empty: the key is in cert_file
     tls_self_signed self_signed = tls_self_signed::rsa;
     bool min_version_13 = false; // of strict mode; wrapped mode is TLS 1.2 whatever is asked
 };

@@ -119,11 +119,12 @@ void server_stop(server &s) {
     if (s.stopping)
         return;
     s.stopping = true;
-    if (s.listener_open)
+    if (s.listener_open && !uv_is_closing(handle_of(&s.listener)))
         uv_close(handle_of(&s.listener), nullptr);
-    s.listener_open = false;
     control_close(s);
     server_kill_all(s);
+    uv_close(handle_of(&s.turn_check), nullptr);
+    uv_close(handle_of(&s.turn_idle), nullptr);
     uv_close(handle_of(&s.sigterm), nullptr);
     uv_close(handle_of(&s.sigint), nullptr);
 }
@@ -138,6 +139,18 @@ void on_listener_closed(uv_handle_t *h) {
     std::string error;
     if (!s->stopping && !listener_apply(*s, error))
         fprintf(stderr, "cannot listen again: %s\n", error.c_str());
+}
+
+void on_turn(uv_check_t *check) {
+    auto *s = static_cast<server *>(check->data);
+    std::vector<conn *> now;
+    now.swap(s->turns);
+    if (s->turns.empty())
+        uv_idle_stop(&s->turn_idle);
+    for (conn *c : now) { // none of them can be freed here: that happens in close callbacks
+        session_continue(c);
+        conn_process(c);
+    }
 }
 
 struct switch_name {
@@ -195,7 +208,8 @@ void conn_linger(conn *c, const char *reason) {
     if (c->closing || c->ph == phase::lingering)
         return;
     if (c->srv->opt.verbose)
-        fprintf(stderr, "connection %llu spid %u: hanging up: %s\n", static_cast<unsigned long long>(c->id), c->spid, reason);
+        fprintf(stderr, "connection %llu spid %u: hanging up: %s\n", static_cast<unsigned long long>(c->id), c->spid,
+                reason);
     c->ph = phase::lingering;
     auto *shutdown = new uv_shutdown_t;
     int rc = uv_shutdown(shutdown, reinterpret_cast<uv_stream_t *>(&c->tcp), [](uv_shutdown_t *r, int) { delete r; });
@@ -204,8 +218,9 @@ void conn_linger(conn *c, const char *reason) {
         conn_close(c, uv_strerror(rc));
         return;
     }
-    uv_timer_start(&c->timer, [](uv_timer_t *t) { conn_close(static_cast<conn *>(t->data), "lingered long enough"); },
-                   linger_ms, 0);
+    uv_timer_start(
+        &c->timer, [](uv_timer_t *t) { conn_close(static_cast<conn *>(t->data), "lingered long enough"); }, linger_ms,
+        0);
 }
 
 void conn_reap(conn *c) {
@@ -247,8 +262,23 @@ bool listener_apply(server &s, std::string &error) {
     return false;
 }
 
+void turn_wait(conn *c) {
+    server *s = c->srv;
+    s->turns.push_back(c);
+    if (!s->stopping)
+        uv_idle_start(&s->turn_idle, [](uv_idle_t *) {});
+}
+
+void turn_forget(conn *c) {
+    std::erase(c->srv->turns, c);
+}
+
 bool server_open(server &s, std::string &error) {
     uv_loop_init(&s.loop);
+    uv_idle_init(&s.loop, &s.turn_idle);
+    uv_check_init(&s.loop, &s.turn_check);
+    s.turn_check.data = &s;
+    uv_check_start(&s.turn_check, on_turn);
     if (s.opt.encryption != encrypt::none && !tls_contexts_open(s.tls, s.opt.cert_file, s.opt.key_file, error))
         return false;
     s.eng = engine_create(s.opt.engine, error);

@@ -30,10 +30,10 @@ struct server_switches {
     int64_t max_connections = 32767;
     int64_t delay_login = 0, delay_request = 0; // ms
     int64_t drop_after_prelogin = 0, drop_at_login = 0;
-    int64_t drop_request = 0; // every Nth request: half of the answer, then close
-    int64_t refuse = 0;       // do not listen
-    int64_t garbage = 0;      // random bytes instead of the PRELOGIN answer
-    int64_t login_error = 0;  // this error number for every login
+    int64_t drop_request = 0;   // every Nth request: half of the answer, then close
+    int64_t refuse = 0;         // do not listen
+    int64_t garbage = 0;        // random bytes instead of the PRELOGIN answer
+    int64_t login_error = 0;    // this error number for every login
     int64_t strict_framing = 1; // close on a short packet that is not the last (TDS 7.3)
 };
 
@@ -46,9 +46,12 @@ struct server_stats {
 struct server {
     uv_loop_t loop = {};
     uv_tcp_t listener = {};
-    bool listening = false, listener_open = false;
+    bool listener_open = false; // or about to be closed
     uv_tcp_t control = {};
     uv_signal_t sigterm = {}, sigint = {};
+    uv_check_t turn_check = {}; // resumes `turns`, behind the loop's look at its sockets
+    uv_idle_t turn_idle = {};   // keeps that look from blocking
+    std::vector<conn *> turns;  // requests that compute for long and let others in
     bool stopping = false;
     int port = 0, control_port = 0;
     server_options opt;
@@ -75,9 +78,11 @@ bool control_open(server &, std::string &error);
 void control_close(server &);
 
 // For the connection's files.
-void conn_reap(conn *);        // frees when nothing is left that uses it
-void conn_reading(conn *);     // stops or starts reading by what is pending
-void tls_end_login_only(conn *); // from here on plain text; nothing is sent
+void conn_reap(conn *); // frees when nothing is left that uses it
+void turn_wait(conn *); // puts it into `turns`
+void turn_forget(conn *);
+void conn_reading(conn *);                         // stops or starts reading by what is pending
+void tls_end_login_only(conn *);                   // from here on plain text; nothing is sent
 bool listener_apply(server &, std::string &error); // listens or not, by `refuse`
 
 } // namespace sqlserver

@@ -53,12 +53,21 @@ static expr_ptr parse_case(parser &p) {
     return e;
 }
 
+// CAST(x AS varchar) means varchar(30)
+static type_info cast_type(parser &p) {
+    type_info t = parse_type(p);
+    bool lengths = (is_char(t.id) || is_binary(t.id)) && t.length == 1;
+    if (lengths && !(p.tokens[p.at - 1].kind == token_kind::symbol && p.tokens[p.at - 1].text == ")"))
+        t.length = 30;
+    return t;
+}
+
 static expr_ptr parse_cast(parser &p, const std::string &word) {
     auto e = make(p, expr_kind::cast, word);
     e->try_ = word.compare(0, 4, "try_") == 0;
     p.at += 2;
     if (word == "convert" || word == "try_convert") {
-        e->type = parse_type(p);
+        e->type = cast_type(p);
         expect_symbol(p, ",");
         e->args.push_back(parse_expr(p));
         if (accept_symbol(p, ","))
@@ -66,7 +75,7 @@ static expr_ptr parse_cast(parser &p, const std::string &word) {
     } else {
         e->args.push_back(parse_expr(p));
         expect_word(p, "as");
-        e->type = parse_type(p);
+        e->type = cast_type(p);
     }
     expect_symbol(p, ")");
     return e;
@@ -114,7 +123,7 @@ static expr_ptr parse_call(parser &p) {
         e->star = true;
     } else if (!is_symbol(p, ")")) {
         do
-            e->args.push_back(parse_expr(p));
+            e->args.push_back(e->text == "iif" && e->args.empty() ? parse_condition(p) : parse_expr(p));
         while (accept_symbol(p, ",") || (e->text == "trim" && accept_word(p, "from")));
     }
     expect_symbol(p, ")");

@@ -8,8 +8,8 @@
 
 namespace sqlserver {
 
-// Reads from a received message. Reading beyond the end sets `bad` and gives zeros, so a parser may check once at its end,
-// but before it uses a length to loop or allocate.
+// Reads from a received message. Reading beyond the end sets `bad` and gives zeros, so a parser may check once at its
+// end, but before it uses a length to loop or allocate.
 struct reader {
     const char *p = nullptr;
     size_t left = 0;
@@ -76,8 +76,8 @@ template <typename T> inline void patch_int(std::string &o, size_t at, T v) {
     memcpy(&o[at], &v, sizeof v);
 }
 
-// UTF-8 <-> UTF-16LE. Lone surrogates are legal on the wire and survive as three-byte sequences; bytes that are no UTF-8
-// become U+FFFD.
+// UTF-8 <-> UTF-16LE. Lone surrogates are legal on the wire and survive as three-byte sequences; bytes that are no
+// UTF-8 become U+FFFD.
 void utf16_put(std::string &o, std::string_view utf8);
 std::string utf16_decode(std::string_view utf16le);
 

@@ -21,7 +21,16 @@ struct server;
 constexpr size_t header_size = 8;
 constexpr size_t packet_max = 32767;
 
-enum class packet : uint8_t { batch = 1, rpc = 3, result = 4, attention = 6, bulk = 7, tran = 14, login7 = 16, prelogin = 18 };
+enum class packet : uint8_t {
+    batch = 1,
+    rpc = 3,
+    result = 4,
+    attention = 6,
+    bulk = 7,
+    tran = 14,
+    login7 = 16,
+    prelogin = 18
+};
 constexpr uint8_t status_eom = 0x01, status_ignore = 0x02, status_reset = 0x08, status_reset_skip_tran = 0x10;
 
 enum class phase : uint8_t { first_byte, prelogin, login, ready, lingering };
@@ -31,7 +40,12 @@ enum class transport : uint8_t {
     login_only, // TLS up to the end of LOGIN7
     tls,        // everything
 };
-enum class waiting : uint8_t { nothing, timer, drain };
+enum class waiting : uint8_t {
+    nothing,
+    timer,
+    drain, // until the client has read some of the output
+    turn,  // until the loop has looked at its sockets once
+};
 
 struct conn {
     server *srv = nullptr;
@@ -57,12 +71,12 @@ struct conn {
     uint8_t message_type = 0, message_status = 0;
     bool message_open = false;
 
-    std::string out;     // packets not yet given to the socket
+    std::string out;      // packets not yet given to the socket
     size_t packet_at = 0; // header of the packet being filled
     bool packet_open = false;
     uint8_t packet_id = 0;
     packet out_type = packet::result;
-    size_t in_flight = 0; // bytes given to libuv and not yet written
+    size_t in_flight = 0;    // bytes given to libuv and not yet written
     bool cut_answer = false; // misbehave: half of this answer, then close
 
     uint32_t packet_size = 4096;
@@ -75,9 +89,9 @@ struct conn {
 
     fiber *fib = nullptr;
     waiting waits = waiting::nothing;
-    bool cancelled = false; // attention came, or the connection goes away
+    bool cancelled = false;  // attention came, or the connection goes away
     unsigned attentions = 0; // not yet acknowledged
-    bool hang_up = false;   // close when the answer is out
+    bool hang_up = false;    // close when the answer is out
 };
 
 // Starts a connection that has been accepted into c->tcp.

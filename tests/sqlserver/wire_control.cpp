@@ -85,8 +85,11 @@ std::string session_json(const conn *c) {
     json_string(o, "library", q.library_name);
     json_string(o, "address", c->client_address);
     json_string(o, "tds_version", version);
-    json_string(o, "encryption", c->strict ? "strict" : c->tr == transport::tls ? "full"
-                                  : c->after_handshake == prelogin_outcome::login_only ? "login" : "none");
+    json_string(o, "encryption",
+                c->strict                                            ? "strict"
+                : c->tr == transport::tls                            ? "full"
+                : c->after_handshake == prelogin_outcome::login_only ? "login"
+                                                                     : "none");
     json_number(o, "packet_size", c->packet_size);
     json_number(o, "requests", c->requests);
     json_number(o, "running", c->fib != nullptr);

@@ -1,6 +1,6 @@
 // Tokens of a running request. See wire_host.h.
-#include "server.h"
 #include "wire_host.h"
+#include "server.h"
 
 namespace sqlserver {
 
@@ -33,15 +33,27 @@ bool sleep_timer(wire_host &h, uint64_t milliseconds) {
     conn *c = h.c;
     if (c->cancelled)
         return false;
-    uv_update_time(&c->srv->loop); // a long slice makes the loop's clock old
-    uv_timer_start(&c->timer, [](uv_timer_t *t) {
+    // The loop's clock stands still while a request computes. It is not moved here: timers that fall due one after the
+    // other would keep the loop from its sockets.
+    uint64_t behind = uv_hrtime() / 1000000 - uv_now(&c->srv->loop);
+    auto wake = [](uv_timer_t *t) {
         auto *owner = static_cast<conn *>(t->data);
         session_continue(owner);
         conn_process(owner);
-    }, milliseconds, 0);
+    };
+    uv_timer_start(&c->timer, wake, milliseconds + behind, 0);
     bool ok = sleep_for(h, waiting::timer);
     if (!c->closing)
         uv_timer_stop(&c->timer);
+    return ok;
+}
+
+bool sleep_turn(wire_host &h) {
+    if (h.c->cancelled)
+        return false;
+    turn_wait(h.c);
+    bool ok = sleep_for(h, waiting::turn);
+    turn_forget(h.c); // an attention may have been faster
     return ok;
 }
 
@@ -51,7 +63,7 @@ void breathe(wire_host &h) {
     if (h.slice_began == 0)
         h.slice_began = now;
     else if (now - h.slice_began > slice_ns)
-        sleep_timer(h, 1);
+        sleep_turn(h);
 }
 
 // Streams out what is complete and waits while the client is slow.
@@ -132,7 +144,7 @@ void wire_host::message(int32_t number, uint8_t state, uint8_t severity, std::st
 // ENVCHANGEs go out even after a cancel: the client has to know the session's state.
 void wire_host::env_text(env type, std::string_view now, std::string_view before) {
     if (login && type == env::language)
-        put_env_collation(token); // SQL Server's place for it
+        host_collation(*this); // SQL Server's place for it
     put_env_text(token, type, now, before);
     send_token(*this);
 }
@@ -158,7 +170,7 @@ void wire_host::return_value(uint16_t ordinal, std::string_view name, const type
 }
 
 bool wire_host::wait(uint64_t milliseconds) {
-    return sleep_timer(*this, milliseconds);
+    return milliseconds == 0 ? sleep_turn(*this) : sleep_timer(*this, milliseconds);
 }
 
 bool wire_host::cancelled() {
@@ -169,6 +181,14 @@ bool wire_host::cancelled() {
 
 void wire_host::close_connection() {
     c->hang_up = true;
+}
+
+void host_collation(wire_host &h) {
+    if (h.collation_sent)
+        return;
+    h.collation_sent = true;
+    put_env_collation(h.token);
+    send_token(h);
 }
 
 void host_next_rpc(wire_host &h) {

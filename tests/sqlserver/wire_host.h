@@ -30,13 +30,16 @@ struct wire_host final : host {
     done_kind kind = done_kind::done;
     uint16_t status = 0, command = 0;
     uint64_t rows = 0;
-    bool dropped = false; // something was not sent because of a cancel
+    bool collation_sent = false; // ENVCHANGE 7 in this login's answer
+    bool dropped = false;        // something was not sent because of a cancel
     std::vector<column_format> formats;
     std::string token; // scratch
     unsigned rows_since_look = 0;
     uint64_t slice_began = 0;
 };
 
+// Sends ENVCHANGE 7 unless it has gone out with ENVCHANGE 2.
+void host_collation(wire_host &);
 // The end of the answer: the last DONE, now without DONE_MORE. Writes one if the engine sent none or was cancelled.
 void host_finish(wire_host &, bool rpc);
 // Between two RPCs of one message: the DONEPROC so far is not the last.

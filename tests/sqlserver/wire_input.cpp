@@ -64,7 +64,8 @@ bool packet_complete(const std::string &in) {
 // Login-only TLS: one record at a time, and none after the LOGIN7 packet that ends it.
 void decode_login_only(conn *c) {
     while (!packet_complete(c->in)) {
-        if (c->message_open && c->in.empty() && !c->raw.empty() && byte_at(c->raw, 0) == static_cast<uint8_t>(packet::login7)) {
+        if (c->message_open && c->in.empty() && !c->raw.empty() &&
+            byte_at(c->raw, 0) == static_cast<uint8_t>(packet::login7)) {
             tls_end_login_only(c); // this client encrypts the first packet only
             return;
         }

@@ -149,9 +149,11 @@ prelogin_outcome prelogin_decide(const prelogin &p, encrypt setting, bool strict
         return prelogin_outcome::plain;
     if (setting == encrypt::none)
         return asked == enc_on || asked == enc_req || (p.encryption & enc_client_cert) != 0 ? prelogin_outcome::refuse
-                                                                                           : prelogin_outcome::plain;
+                                                                                            : prelogin_outcome::plain;
     switch (asked) {
-    case enc_off: answer = forced ? enc_req : enc_off; return forced ? prelogin_outcome::full : prelogin_outcome::login_only;
+    case enc_off:
+        answer = forced ? enc_req : enc_off;
+        return forced ? prelogin_outcome::full : prelogin_outcome::login_only;
     case enc_on:
     case enc_req: answer = enc_on; return prelogin_outcome::full;
     default:
@@ -172,8 +174,12 @@ std::string prelogin_answer(std::string_view product, uint8_t encryption) {
         put_u16(table, __builtin_bswap16(static_cast<uint16_t>(bytes.size())));
         data.append(bytes);
     };
-    const char bytes[6] = {static_cast<char>(version.major), static_cast<char>(version.minor),
-                           static_cast<char>(version.build >> 8), static_cast<char>(version.build), 0, 0};
+    const char bytes[6] = {static_cast<char>(version.major),
+                           static_cast<char>(version.minor),
+                           static_cast<char>(version.build >> 8),
+                           static_cast<char>(version.build),
+                           0,
+                           0};
     option(0, std::string_view(bytes, 6));
     option(1, std::string_view(reinterpret_cast<const char *>(&encryption), 1));
     option(2, std::string_view("\0", 1)); // the instance matches

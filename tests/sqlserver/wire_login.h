@@ -26,8 +26,8 @@ std::string prelogin_answer(std::string_view product, uint8_t encryption);
 
 struct login7 {
     login_request request;
-    uint32_t version = 0;   // rounded down to a known one; 0x08000000 stays
-    tds tokens = tds::v74;  // the token formats of this version
+    uint32_t version = 0;  // rounded down to a known one; 0x08000000 stays
+    tds tokens = tds::v74; // the token formats of this version
     uint32_t packet_size = 0;
     bool wants_utf8 = false; // feature 0x0A was asked for
     bool integrated = false; // fIntSecurity: not supported

@@ -87,8 +87,10 @@ bool read_call(reader &r, tds version, rpc_call &call, std::string &error) {
             return false;
         }
         if (!read_parameter(r, version, p)) {
-            error = "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. Parameter " +
-                    std::to_string(call.parameters.size() + 1) + " (\"" + p.name + "\"): Data type is unknown or its value is invalid.";
+            error = "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. "
+                    "Parameter " +
+                    std::to_string(call.parameters.size() + 1) + " (\"" + p.name +
+                    "\"): Data type is unknown or its value is invalid.";
             return false;
         }
         call.parameters.push_back(std::move(p));
@@ -122,7 +124,8 @@ bool rpc_parse(std::string_view message, tds version, std::vector<rpc_call> &cal
         rpc_call call;
         if (!read_call(r, version, call, error)) {
             if (error.empty())
-                error = "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.";
+                error =
+                    "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.";
             return false;
         }
         if (r.left > 0)
@@ -157,7 +160,8 @@ bool tran_parse(std::string_view message, tds version, tran_request &out, std::s
     default: error = "The transaction manager request is not supported by this server."; return false;
     }
     if (r.bad)
-        error = "The incoming tabular data stream (TDS) protocol stream is incorrect. The transaction manager request is invalid.";
+        error = "The incoming tabular data stream (TDS) protocol stream is incorrect. The transaction manager request "
+                "is invalid.";
     return !r.bad;
 }
 

@@ -73,7 +73,8 @@ uint32_t agreed_packet_size(const conn *c, uint32_t asked) {
 
 const char *login_error_text(int64_t number) {
     switch (number) {
-    case 18452: return "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.";
+    case 18452:
+        return "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.";
     case 17809:
         return "Could not connect because the maximum number of user connections has already been reached. The system "
                "administrator can use sp_configure to increase the maximum value. The connection has been closed.";
@@ -142,12 +143,14 @@ void run_login(conn *c) {
     else if (!c->closing)
         c->sess = engine_login(c->srv->eng, c->login->request, h);
     c->login->request.password.clear();
-    if (c->sess != nullptr && !c->closing)
+    if (c->sess != nullptr && !c->closing) {
+        host_collation(h);
         login_succeeded(c);
-    else if (c->sess != nullptr)
+    } else if (c->sess != nullptr) {
         c->srv->stats.sessions++; // conn_reap takes it off again
-    else
+    } else {
         login_failed(c);
+    }
 }
 
 void on_login(conn *c) {
@@ -281,7 +284,8 @@ void send_done(conn *c, uint16_t status) {
 
 void refuse_bulk(conn *c) {
     std::string tokens;
-    put_message(tokens, c->version, 4022, 1, 16, "Bulk load data was expected but not sent. The batch will be terminated.",
+    put_message(tokens, c->version, 4022, 1, 16,
+                "Bulk load data was expected but not sent. The batch will be terminated.",
                 c->srv->opt.engine.server_name, "", 1);
     out_append(c, tokens);
     send_done(c, done_error);

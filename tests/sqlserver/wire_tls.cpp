@@ -25,9 +25,11 @@ std::string last_error() {
 
 bool add_names(X509 *x) {
     X509_NAME *name = X509_get_subject_name(x);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char *>("localhost"), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char *>("localhost"), -1, -1,
+                               0);
     X509_set_issuer_name(x, name);
-    X509_EXTENSION *alternative = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+    X509_EXTENSION *alternative =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
     if (alternative == nullptr)
         return false;
     X509_add_ext(x, alternative, -1);
@@ -45,8 +47,8 @@ bool use_self_signed(SSL_CTX *ctx, EVP_PKEY *key, X509 *x) {
            SSL_CTX_use_PrivateKey(ctx, key) == 1;
 }
 
-int select_alpn(SSL *, const unsigned char **out, unsigned char *out_length, const unsigned char *in, unsigned in_length,
-                void *) {
+int select_alpn(SSL *, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
+                unsigned in_length, void *) {
     static const unsigned char ours[] = "\x07tds/8.0";
     unsigned char *chosen = nullptr;
     if (SSL_select_next_proto(&chosen, out_length, ours, 8, in, in_length) != OPENSSL_NPN_NEGOTIATED)

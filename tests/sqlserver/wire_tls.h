@@ -1,4 +1,5 @@
-// TLS over memory: bytes in, bytes out. OpenSSL never touches the socket, so it cannot read beyond the record that it is given.
+// TLS over memory: bytes in, bytes out. OpenSSL never touches the socket, so it cannot read beyond the record that it
+// is given.
 #pragma once
 
 #include <string>

@@ -67,19 +67,22 @@ type_info sent_type(const type_info &t, tds version, bool in_row) {
     case type_id::char_:
     case type_id::text_:
         if ((max && old) || t.id == type_id::text_)
-            sent = in_row ? type_info{type_id::text_, 0, 0, 0} : type_info{type_id::varchar_, old ? 8000 : length_max, 0, 0};
+            sent = in_row ? type_info{type_id::text_, 0, 0, 0}
+                          : type_info{type_id::varchar_, old ? 8000 : length_max, 0, 0};
         break;
     case type_id::nvarchar_:
     case type_id::nchar_:
     case type_id::ntext_:
         if ((max && old) || t.id == type_id::ntext_)
-            sent = in_row ? type_info{type_id::ntext_, 0, 0, 0} : type_info{type_id::nvarchar_, old ? 4000 : length_max, 0, 0};
+            sent = in_row ? type_info{type_id::ntext_, 0, 0, 0}
+                          : type_info{type_id::nvarchar_, old ? 4000 : length_max, 0, 0};
         break;
     case type_id::varbinary_:
     case type_id::binary_:
     case type_id::image_:
         if ((max && old) || t.id == type_id::image_)
-            sent = in_row ? type_info{type_id::image_, 0, 0, 0} : type_info{type_id::varbinary_, old ? 8000 : length_max, 0, 0};
+            sent = in_row ? type_info{type_id::image_, 0, 0, 0}
+                          : type_info{type_id::varbinary_, old ? 8000 : length_max, 0, 0};
         break;
     case type_id::xml_:
         if (old)
@@ -278,7 +281,8 @@ std::string date_text(const value &v, const type_info &t) {
         n += snprintf(buffer, sizeof buffer, "%04d-%02u-%02u", c.year, c.month, c.day);
     }
     if (t.id != type_id::date_)
-        n += snprintf(buffer + n, room(), "%s%02d:%02d:%02d", n > 0 ? " " : "", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        n += snprintf(buffer + n, room(), "%s%02d:%02d:%02d", n > 0 ? " " : "", seconds / 3600, seconds / 60 % 60,
+                      seconds % 60);
     if (t.id != type_id::date_ && t.scale > 0)
         n += snprintf(buffer + n, room(), ".%0*lld", t.scale, static_cast<long long>(scaled % per_second));
     if (t.id == type_id::datetimeoffset_)
@@ -314,7 +318,9 @@ void put_content(std::string &o, const type_info &t, const value &v) {
     case type_id::nvarchar_:
     case type_id::ntext_:
     case type_id::xml_: utf16_put(o, v.text); break;
-    case type_id::uniqueidentifier_: o.append(v.text, 0, 16).append(16 - std::min<size_t>(16, v.text.size()), '\0'); break;
+    case type_id::uniqueidentifier_:
+        o.append(v.text, 0, 16).append(16 - std::min<size_t>(16, v.text.size()), '\0');
+        break;
     case type_id::binary_:
     case type_id::varbinary_:
     case type_id::image_: o.append(v.text); break;
@@ -322,8 +328,31 @@ void put_content(std::string &o, const type_info &t, const value &v) {
     }
 }
 
-void put_variant(std::string &o, const value &v) {
-    type_info t = v.variant_type;
+// The property bytes between a variant's base type and its data, out of the TYPE_INFO of that type.
+std::string variant_properties(const type_info &t, shape layout, const std::string &info) {
+    if (layout == shape::len2) // [collation], maximum length
+        return info.size() > 3 ? info.substr(3, 5) + info.substr(1, 2) : info.substr(1, 2);
+    if (t.id == type_id::decimal_ || t.id == type_id::numeric_)
+        return info.substr(2, 2);
+    return t.id == type_id::uniqueidentifier_ ? std::string() : info.substr(1); // a scale; nothing for date
+}
+
+void put_variant_sized(std::string &o, const type_info &t, const value &v) {
+    std::string info, content;
+    shape layout = put_variable_type(info, t);
+    if (layout != shape::len1 && layout != shape::len2)
+        return; // not a base type that a sql_variant may hold: NULL
+    put_content(content, t, v);
+    if (layout == shape::len2)
+        content.resize(std::min<size_t>(content.size(), 8000));
+    std::string properties = variant_properties(t, layout, info);
+    put_u8(o, static_cast<uint8_t>(info[0]));
+    put_u8(o, static_cast<unsigned>(properties.size()));
+    o.append(properties).append(content);
+}
+
+void put_variant(std::string &o, const column_format &format, const value &v) {
+    const type_info &t = v.variant_type;
     size_t at = o.size();
     put_u32(o, 0);
     fixed_type f = fixed_of(t.id);
@@ -331,25 +360,12 @@ void put_variant(std::string &o, const value &v) {
         put_u8(o, f.fixed);
         put_u8(o, 0);
         put_content(o, t, v);
+    } else if (format.old_dates && is_new_date(t.id)) {
+        value text;
+        text.text = date_text(v, t);
+        put_variant_sized(o, {type_id::nvarchar_, date_text_length(t), 0, 0}, text);
     } else {
-        std::string info;
-        shape layout = put_variable_type(info, t);
-        if (layout != shape::len1 && layout != shape::len2)
-            return; // not a base type that a sql_variant may hold: NULL
-        std::string content;
-        put_content(content, t, v);
-        put_u8(o, static_cast<uint8_t>(info[0]));
-        std::string properties;
-        if (layout == shape::len2) { // [collation], maximum length
-            properties = info.size() > 3 ? info.substr(3, 5) + info.substr(1, 2) : info.substr(1, 2);
-            content.resize(std::min<size_t>(content.size(), 8000));
-        } else if (t.id == type_id::decimal_ || t.id == type_id::numeric_) {
-            properties = info.substr(2, 2);
-        } else if (t.id != type_id::uniqueidentifier_) {
-            properties = info.substr(1); // scale; nothing for date
-        }
-        put_u8(o, static_cast<unsigned>(properties.size()));
-        o.append(properties).append(content);
+        put_variant_sized(o, t, v);
     }
     patch_int(o, at, static_cast<uint32_t>(o.size() - at - 4));
 }
@@ -410,6 +426,7 @@ void put_text_pointer(std::string &o, const column_format &f, const value &v) {
 column_format put_type_info(std::string &o, const type_info &type, tds version, bool nullable, bool in_row) {
     column_format f;
     f.type = type;
+    f.old_dates = version < tds::v73a;
     f.sent = sent_type(type, version, in_row);
     fixed_type fixed = fixed_of(f.sent.id);
     if (fixed.size == 0) {
@@ -442,7 +459,7 @@ void put_value(std::string &o, const column_format &f, const value &v) {
     case shape::len2: put_len2(o, f, v); break;
     case shape::plp: put_plp(o, f, v); break;
     case shape::text_pointer: put_text_pointer(o, f, v); break;
-    case shape::variant: put_variant(o, v); break;
+    case shape::variant: put_variant(o, f, v); break;
     }
 }
 

@@ -14,10 +14,11 @@ enum class shape : uint8_t { fixed, len1, len2, len4, plp, text_pointer, variant
 
 // How a column of a result goes out.
 struct column_format {
-    type_info type;   // as the engine has it
-    type_info sent;   // as this TDS version knows it: MAX types as text, dates as nvarchar
+    type_info type; // as the engine has it
+    type_info sent; // as this TDS version knows it: MAX types as text, dates as nvarchar
     shape layout = shape::fixed;
-    uint8_t size = 0; // shape::fixed: bytes, sent as zeros should the value be NULL after all
+    bool old_dates = false; // below 7.3: no date, time, datetime2, datetimeoffset in a sql_variant
+    uint8_t size = 0;       // shape::fixed: bytes, sent as zeros should the value be NULL after all
 };
 
 // Appends TYPE_INFO. `nullable` picks the N form. `in_row` is false for RETURNVALUE, where text pointers cannot stand.
@@ -29,7 +30,8 @@ void put_value(std::string &o, const column_format &format, const value &v);
 // Bytes that a NULL of this shape takes in a ROW: what NBCROW saves.
 size_t null_size(shape layout);
 
-// Reads TYPE_INFO and value of one RPC parameter. False: malformed, or a type that is not known (TVP, UDT, table types).
+// Reads TYPE_INFO and value of one RPC parameter. False: malformed, or a type that is not known (TVP, UDT, table
+// types).
 bool read_parameter_type_and_value(reader &r, tds version, parameter &p);
 
 } // namespace sqlserver

@@ -20,7 +20,10 @@ struct read_type {
 };
 
 type_id int_of(uint32_t size) {
-    return size == 1 ? type_id::tinyint_ : size == 2 ? type_id::smallint_ : size == 4 ? type_id::int_ : type_id::bigint_;
+    return size == 1   ? type_id::tinyint_
+           : size == 2 ? type_id::smallint_
+           : size == 4 ? type_id::int_
+                       : type_id::bigint_;
 }
 
 void set(read_type &t, type_id id, shape layout, uint32_t size) {

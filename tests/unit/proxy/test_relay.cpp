@@ -1,0 +1,209 @@
+// The relay over real sockets: every byte arrives, in order, in both directions, whatever the sizes and however slow the
+// receiver; memory stays bounded; FIN goes through after the last byte; nothing is kept by an idle relay.
+
+#include <cerrno>
+#include <random>
+#include <vector>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/relay.h"
+
+#include "cmocka_cpp.h" // last: its macros are lower-case words
+
+static constexpr size_t scratch_size = 64 * 1024;
+
+// client_end == client.fd ~relay~ server.fd == server_end
+struct fixture {
+    uv_loop_t loop;
+    relay_pool pool;
+    net_conn client, server;
+    relay_direction up, down;
+    int client_end = -1;
+    int server_end = -1;
+    int closed = 0;
+    relay_result failed = relay_result::ok;
+    int error = 0;
+};
+
+static fixture *current;
+
+static void tcp_pair(int ends[2]) {
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    assert_int_equal(bind(listening, reinterpret_cast<sockaddr *>(&address), size), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, reinterpret_cast<sockaddr *>(&address), &size), 0);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(ends[0], reinterpret_cast<sockaddr *>(&address), size), 0);
+    ends[1] = accept(listening, nullptr, nullptr);
+    close(listening);
+    for (int i = 0; i < 2; ++i)
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+}
+
+static void on_event(net_conn *, unsigned) {
+    fixture &f = *current;
+    for (relay_direction *d : {&f.up, &f.down}) {
+        f.failed = relay_move(f.pool, *d, f.error);
+        assert_true(iobuf_size(d->held) <= scratch_size);
+        if (f.failed != relay_result::ok)
+            return;
+    }
+    relay_watch(f.up, f.down);
+}
+
+static void start(fixture &f) {
+    current = &f;
+    uv_loop_init(&f.loop);
+    relay_pool_init(f.pool, scratch_size);
+    int a[2], b[2];
+    tcp_pair(a);
+    tcp_pair(b);
+    f.client_end = a[0];
+    f.server_end = b[0];
+    assert_int_equal(net_conn_open(&f.loop, &f.client, a[1], on_event), 0);
+    assert_int_equal(net_conn_open(&f.loop, &f.server, b[1], on_event), 0);
+    f.up.from = f.down.to = &f.client;
+    f.up.to = f.down.from = &f.server;
+    relay_watch(f.up, f.down);
+}
+
+static void on_closed(net_conn *) { ++current->closed; }
+
+static void stop(fixture &f) {
+    relay_drop(f.pool, f.up);
+    relay_drop(f.pool, f.down);
+    relay_pool_free(f.pool);
+    assert_int_equal(f.pool.pipes_open, 0);
+    net_conn_close(&f.client, on_closed);
+    net_conn_close(&f.server, on_closed);
+    uv_run(&f.loop, UV_RUN_DEFAULT);
+    assert_int_equal(f.closed, 2);
+    assert_int_equal(uv_loop_close(&f.loop), 0);
+    close(f.client_end);
+    close(f.server_end);
+}
+
+static uint8_t pattern(size_t i) { return static_cast<uint8_t>((i * 2654435761u) >> 13); }
+
+struct stream {
+    int from, to;
+    size_t total;
+    size_t sent = 0, received = 0;
+    bool ended = false; // EOF seen
+};
+
+static void push(stream &s, size_t most) {
+    std::vector<uint8_t> piece(std::min(most, s.total - s.sent));
+    for (size_t i = 0; i < piece.size(); ++i)
+        piece[i] = pattern(s.sent + i);
+    ssize_t n = piece.empty() ? 0 : send(s.from, piece.data(), piece.size(), MSG_NOSIGNAL);
+    if (n > 0)
+        s.sent += static_cast<size_t>(n);
+    if (s.sent == s.total && !piece.empty())
+        shutdown(s.from, SHUT_WR);
+}
+
+static void pull(stream &s, size_t most) {
+    std::vector<uint8_t> piece(most);
+    ssize_t n = recv(s.to, piece.data(), piece.size(), 0);
+    if (n == 0)
+        s.ended = true;
+    for (ssize_t i = 0; i < n; ++i)
+        assert_int_equal(piece[static_cast<size_t>(i)], pattern(s.received + static_cast<size_t>(i)));
+    if (n > 0)
+        s.received += static_cast<size_t>(n);
+}
+
+static void run_both_ways(size_t up_bytes, size_t down_bytes, size_t piece, unsigned reader_every) {
+    fixture f;
+    start(f);
+    stream up = {f.client_end, f.server_end, up_bytes};
+    stream down = {f.server_end, f.client_end, down_bytes};
+    std::minstd_rand random(7);
+    for (unsigned turn = 0; !up.ended || !down.ended; ++turn) {
+        push(up, random() % piece + 1);
+        push(down, random() % piece + 1);
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        assert_int_equal(f.failed, relay_result::ok);
+        if (turn % reader_every == 0) {
+            pull(up, random() % piece + 1);
+            pull(down, random() % piece + 1);
+        }
+    }
+    assert_int_equal(up.received, up_bytes);
+    assert_int_equal(down.received, down_bytes);
+    assert_true(relay_finished(f.up) && relay_finished(f.down));
+    stop(f);
+}
+
+static void small_pieces(void **) { run_both_ways(200'000, 300'000, 300, 1); }
+static void large_pieces_through_pipes(void **) { run_both_ways(20'000'000, 30'000'000, 700'000, 1); }
+static void slow_readers(void **) { run_both_ways(5'000'000, 6'000'000, 400'000, 7); }
+
+static void bulk_uses_a_pipe_and_gives_it_back(void **) {
+    fixture f;
+    start(f);
+    stream s = {f.client_end, f.server_end, 40'000'000};
+    bool piped = false;
+    while (!s.ended) {
+        push(s, 4'000'000);
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        piped = piped || f.up.pipe_read >= 0;
+        pull(s, 300'000);
+    }
+    assert_true(piped);
+    assert_int_equal(s.received, s.total);
+    assert_int_equal(f.up.pipe_read, -1);
+    stop(f);
+}
+
+static void idle_relay_owns_nothing(void **) {
+    fixture f;
+    start(f);
+    stream s = {f.client_end, f.server_end, 1'000'000};
+    while (s.received < 500'000) {
+        if (s.sent < 500'000)
+            push(s, std::min<size_t>(65'536, 500'000 - s.sent));
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        pull(s, 100'000);
+    }
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_null(f.up.held.data);
+    assert_null(f.down.held.data);
+    assert_int_equal(f.down.pipe_read, -1);
+    stop(f);
+}
+
+static void reset_is_reported_with_its_side(void **) {
+    fixture f;
+    start(f);
+    linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(f.server_end, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(f.server_end);
+    f.server_end = -1;
+    for (int i = 0; i < 100 && f.failed == relay_result::ok; ++i)
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_int_equal(f.failed, relay_result::from_failed); // of the direction that reads from the server
+    assert_int_equal(f.error, ECONNRESET);
+    stop(f);
+}
+
+int main() {
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(small_pieces),
+        cmocka_unit_test(large_pieces_through_pipes),
+        cmocka_unit_test(slow_readers),
+        cmocka_unit_test(bulk_uses_a_pipe_and_gives_it_back),
+        cmocka_unit_test(idle_relay_owns_nothing),
+        cmocka_unit_test(reset_is_reported_with_its_side),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
