@@ -5,7 +5,8 @@
 --       6 'start' (the process's first register, or a reload) or 'beat'  7 key prefix,
 --       then for each bucket: id, configured max, slots held (-1: left out, an operation on it is in flight)
 -- Returns {-5} when the id belongs to another process, {-3} when the connection epoch is lower than the stored one, else
---   {0, ms until settling ends, {instance, ...}, {count, max, ...}} with buckets in the order of ARGV.
+--   {0, ms until settling ends, {instance, ...}, {count, max, ...}, 1 if this instance's heartbeat was still alive}
+--   with buckets in the order of ARGV.
 --
 -- Lost data is noticed here: `epoch` missing or written under another run_id of Redis (a restart, a failover), or this
 -- instance missing from `instances` although its heartbeat is alive. From then on acquire refuses until every living
@@ -115,4 +116,4 @@ if ttl == 0 then
     redis.call('DEL', KEYS[1], KEYS[2])
     redis.call('SREM', KEYS[3], ARGV[1])
 end
-return {0, settling, redis.call('SMEMBERS', KEYS[3]), limits}
+return {0, settling, redis.call('SMEMBERS', KEYS[3]), limits, heartbeat and 1 or 0}

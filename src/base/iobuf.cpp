@@ -7,7 +7,9 @@
 
 static constexpr size_t smallest = 512;
 
-iobuf::~iobuf() { free(data); }
+iobuf::~iobuf() {
+    free(data);
+}
 
 static void iobuf_compact(iobuf &b) {
     if (b.done == 0)
@@ -35,7 +37,7 @@ std::span<uint8_t> iobuf_room(iobuf &b, size_t want, size_t limit) {
         b.data = data;
         b.capacity = static_cast<uint32_t>(capacity);
     }
-    return {b.data + b.filled, b.capacity - b.filled};
+    return {b.data + b.filled, std::min<size_t>(b.capacity - b.filled, limit - pending)};
 }
 
 void iobuf_fill(iobuf &b, size_t n) {

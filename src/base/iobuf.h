@@ -26,12 +26,19 @@ struct iobuf {
 };
 
 // Bytes that wait to be consumed, and bytes that wait to be parsed.
-inline std::span<const uint8_t> iobuf_pending(const iobuf &b) { return {b.data + b.done, b.filled - b.done}; }
-inline std::span<const uint8_t> iobuf_unparsed(const iobuf &b) { return {b.data + b.parsed, b.filled - b.parsed}; }
-inline size_t iobuf_size(const iobuf &b) { return b.filled - b.done; }
+inline std::span<const uint8_t> iobuf_pending(const iobuf &b) {
+    return {b.data + b.done, b.filled - b.done};
+}
+inline std::span<const uint8_t> iobuf_unparsed(const iobuf &b) {
+    return {b.data + b.parsed, b.filled - b.parsed};
+}
+inline size_t iobuf_size(const iobuf &b) {
+    return b.filled - b.done;
+}
 
 // Room for `want` more bytes, growing (and moving) the buffer up to `limit` bytes of pending data in all.
-// Returns an empty span when that would pass the limit or memory is out. Commit with iobuf_filled.
+// Never more room than the limit leaves. An empty span when `want` does not fit or memory is out. Commit with
+// iobuf_fill.
 std::span<uint8_t> iobuf_room(iobuf &b, size_t want, size_t limit);
 void iobuf_fill(iobuf &b, size_t n);
 

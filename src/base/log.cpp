@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -53,18 +54,50 @@ bool log_level_parse(std::string_view name, log_level &level) {
 
 bool log_enabled(log_level level) { return level >= state().level.load(std::memory_order_relaxed); }
 
+static void append_unicode_escape(std::string &out, unsigned c) {
+    char hex[8];
+    snprintf(hex, sizeof hex, "\\u%04x", c);
+    out += hex;
+}
+
+// Size of the well-formed UTF-8 character of two or more bytes that begins `text`, and its code point; 0 when there is none.
+static size_t utf8_character(std::string_view text, unsigned &c) {
+    auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    unsigned lead = at(0);
+    size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || size > text.size())
+        return 0;
+    c = lead & (0xffU >> (size + 1));
+    for (size_t i = 1; i < size; ++i) {
+        if ((at(i) & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (at(i) & 0x3fU);
+    }
+    bool legal = (size == 2 || c >= (size == 3 ? 0x800U : 0x10000U)) && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+    return legal ? size : 0;
+}
+
+// Line separators and what turns the direction of writing: a terminal would show another line than was written.
+static bool misleads(unsigned c) {
+    return c < 0xa0 || c == 0x2028 || c == 0x2029 || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+// JSON's escapes in both formats. Bytes that are not UTF-8 become U+FFFD: a line is always valid text.
 static void append_escaped(std::string &out, std::string_view text) {
-    for (char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            char hex[8];
-            snprintf(hex, sizeof hex, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-            out += hex;
-        } else {
-            out += c;
-        }
+    while (!text.empty()) {
+        auto byte = static_cast<unsigned char>(text[0]);
+        unsigned c = byte;
+        size_t size = byte < 0x80 ? 1 : utf8_character(text, c);
+        if (size == 0)
+            out += "\xef\xbf\xbd";
+        else if (byte == '"' || byte == '\\')
+            out.append(1, '\\').append(1, text[0]);
+        else if (byte < 0x20 || byte == 0x7f || (size > 1 && misleads(c)))
+            append_unicode_escape(out, c);
+        else
+            out.append(text.substr(0, size));
+        text.remove_prefix(std::max<size_t>(size, 1));
     }
 }
 
@@ -128,7 +161,7 @@ static std::string timestamp() {
     gmtime_r(&now.tv_sec, &utc);
     char text[40];
     size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + n, sizeof text - n, ".%03dZ", static_cast<int>(now.tv_nsec / 1000000));
+    snprintf(text + n, sizeof text - n, ".%03uZ", static_cast<unsigned>(now.tv_nsec / 1000000) % 1000);
     return text;
 }
 

@@ -25,11 +25,14 @@ struct beat_clock {
 
 // How long after the first registration with a Redis that lost its data no slots are given: every living instance beats
 // at least once in that time.
-inline uint64_t settle_time(uint64_t interval) { return interval + 2000; }
+inline uint64_t settle_time(uint64_t interval) {
+    return interval + 2000;
+}
 
 // A beat sent at `sent` was accepted, and its answer read at `now`. False, and nothing has changed, if the answer is
-// so old that it proves nothing about now.
-bool beat_clock_good(beat_clock &, uint64_t sent, uint64_t now);
+// so old that it proves nothing about now. `kept`: Redis still had the heartbeat from before; if not, although beats
+// came in time, Redis' clock has jumped and everybody else's heartbeat is gone too.
+bool beat_clock_good(beat_clock &, uint64_t sent, uint64_t now, bool kept);
 
 // True when the last good beat is too long ago. False before the first one.
 bool beat_clock_fenced(const beat_clock &, uint64_t now);

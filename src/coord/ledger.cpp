@@ -4,7 +4,9 @@
 #include <cassert>
 
 // Redis' numbers can be anything that an operator has set.
-static uint32_t to_count(int64_t n) { return static_cast<uint32_t>(std::clamp<int64_t>(n, 0, UINT32_MAX)); }
+static uint32_t to_count(int64_t n) {
+    return static_cast<uint32_t>(std::clamp<int64_t>(n, 0, UINT32_MAX));
+}
 
 ledger_step ledger_next(const ledger &l) {
     if (l.in_flight != ledger_op::none || l.on_hold)
@@ -67,14 +69,18 @@ ledger_result ledger_failed(ledger &l) {
     return answered(l, ledger_answer::unavailable, false);
 }
 
-void ledger_unsent(ledger &l) { l.in_flight = ledger_op::none; }
+void ledger_unsent(ledger &l) {
+    l.in_flight = ledger_op::none;
+}
 
 void ledger_disconnected(ledger &l) {
     l.in_flight = ledger_op::none;
     l.on_hold = false;
 }
 
-int64_t ledger_report(const ledger &l) { return l.in_flight == ledger_op::none ? int64_t{l.held} : -1; }
+int64_t ledger_report(const ledger &l) {
+    return l.in_flight == ledger_op::none ? int64_t{l.held} : -1;
+}
 
 void ledger_registered(ledger &l, int64_t reported, int64_t count, int64_t max) {
     l.count = to_count(count);

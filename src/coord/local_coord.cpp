@@ -23,8 +23,12 @@ struct local_coord {
     void *stopped_user;
 };
 
-static local_coord *self(coord *c) { return reinterpret_cast<local_coord *>(c); }
-static const local_coord *self(const coord *c) { return reinterpret_cast<const local_coord *>(c); }
+static local_coord *self(coord *c) {
+    return reinterpret_cast<local_coord *>(c);
+}
+static const local_coord *self(const coord *c) {
+    return reinterpret_cast<const local_coord *>(c);
+}
 
 static void enter_mode(local_coord &c, coord_mode mode) {
     coord_mode from = c.mode;
@@ -73,7 +77,9 @@ static void local_want(coord *base, uint32_t i) {
     schedule(c);
 }
 
-static void local_cancel_want(coord *base, uint32_t i) { self(base)->buckets[i].wanted = false; }
+static void local_cancel_want(coord *base, uint32_t i) {
+    self(base)->buckets[i].wanted = false;
+}
 
 static void local_release(coord *base, uint32_t i) {
     local_coord &c = *self(base);
@@ -83,7 +89,9 @@ static void local_release(coord *base, uint32_t i) {
     schedule(c);
 }
 
-static bool local_allowed(coord *) { return true; }
+static bool local_allowed(coord *) {
+    return true;
+}
 
 static coord_status local_status(const coord *base) {
     const local_coord &c = *self(base);
@@ -109,7 +117,9 @@ static void local_stop(coord *base, void (*stopped)(void *user), void *user) {
     uv_close(reinterpret_cast<uv_handle_t *>(&c.turn), on_closed);
 }
 
-static void local_destroy(coord *base) { delete self(base); }
+static void local_destroy(coord *base) {
+    delete self(base);
+}
 
 static constexpr coord_ops local_ops = {local_want,   local_cancel_want,   local_release, local_allowed,
                                         local_status, local_bucket_status, local_stop,    local_destroy};

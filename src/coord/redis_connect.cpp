@@ -24,7 +24,9 @@ static void on_retry(uv_timer_t *timer) {
         uv_timer_start(timer, on_grace, grace, 0);
 }
 
-static void on_link_closed(void *user) { link_gone(*static_cast<redis_coord *>(user)); }
+static void on_link_closed(void *user) {
+    link_gone(*static_cast<redis_coord *>(user));
+}
 
 // One unlucky connection is tried again for a moment before anybody is told; a Redis that does not answer is not.
 static void attempt_failed(redis_coord &c, std::string_view reason, bool timed_out, bool was_registered) {
@@ -37,7 +39,8 @@ static void attempt_failed(redis_coord &c, std::string_view reason, bool timed_o
     schedule_turn(c);
 }
 
-// --- Scripts -----------------------------------------------------------------------------------------------------------
+// --- Scripts
+// -----------------------------------------------------------------------------------------------------------
 
 bool run_script(redis_coord &c, script s, const std::vector<std::string> &keys, const std::vector<std::string> &args,
                 redis_reply_fn reply, void *user) {
@@ -57,8 +60,8 @@ static void on_loaded(void *user, const redisReply *reply) {
     size_t i = coord_script_count - c.scripts_loading;
     --c.scripts_loading;
     if (reply_is_error(reply)) {
-        redis_link_fail(c.command, std::string("cannot load ") + coord_scripts[i].name + ".lua: " +
-                                       std::string(reply_text(reply)));
+        redis_link_fail(c.command, std::string("cannot load ") + coord_scripts[i].name +
+                                       ".lua: " + std::string(reply_text(reply)));
         return;
     }
     c.sha[i] = reply_text(reply);
@@ -74,7 +77,8 @@ void load_scripts(redis_coord &c) {
         redis_link_command(c.command, {"SCRIPT", "LOAD", s.text}, on_loaded, &c);
 }
 
-// --- Eviction ----------------------------------------------------------------------------------------------------------
+// --- Eviction
+// ----------------------------------------------------------------------------------------------------------
 
 static void check_policy(std::string_view policy) {
     if (!policy.empty() && policy != "noeviction")
@@ -82,7 +86,9 @@ static void check_policy(std::string_view policy) {
                  {{"maxmemory_policy", policy}});
 }
 
-static void on_config(void *, const redisReply *reply) { check_policy(reply_text(reply_element(reply, 1))); }
+static void on_config(void *, const redisReply *reply) {
+    check_policy(reply_text(reply_element(reply, 1)));
+}
 
 static void on_info(void *user, const redisReply *reply) {
     redis_coord &c = *static_cast<redis_coord *>(user);
@@ -93,7 +99,8 @@ static void on_info(void *user, const redisReply *reply) {
         check_policy(policy);
 }
 
-// --- The command connection --------------------------------------------------------------------------------------------
+// --- The command connection
+// --------------------------------------------------------------------------------------------
 
 static void on_ready(void *user) {
     redis_coord &c = *static_cast<redis_coord *>(user);
@@ -113,6 +120,17 @@ static void count_unanswered(redis_coord &c, redis_outcome outcome) {
         if (b.account.in_flight == ledger_op::release)
             count_operation(c, redis_op::release, outcome);
     }
+}
+
+void follow_moved(redis_coord &c, std::string_view error) {
+    size_t space = error.rfind(' '), colon = error.rfind(':');
+    unsigned long port = colon == std::string_view::npos ? 0 : strtoul(error.data() + colon + 1, nullptr, 10);
+    if (space != std::string_view::npos && colon > space && port > 0 && port <= UINT16_MAX) {
+        // An empty host means: the one that was asked.
+        c.moved_host = colon > space + 1 ? std::string(error.substr(space + 1, colon - space - 1)) : c.host;
+        c.moved_port = static_cast<uint16_t>(port);
+    }
+    redis_link_fail(c.command, error);
 }
 
 static void on_lost(void *user, const char *reason, bool timed_out) {
@@ -141,12 +159,13 @@ static void open_command(redis_coord &c) {
     const redis_config &o = c.configuration->redis;
     ++c.epoch;
     ++c.open_links;
-    redis_link_options options{c.host, c.port, o.username, o.password, o.db, o.dial_timeout, o.read_timeout,
-                               c.configuration->proxy.keepalive};
+    redis_link_options options{c.host, c.port,         o.username,     o.password,
+                               o.db,   o.dial_timeout, o.read_timeout, c.configuration->proxy.keepalive};
     c.command = redis_link_open(c.loop, options, {&c, on_ready, on_lost, on_link_closed});
 }
 
-// --- Sentinel ----------------------------------------------------------------------------------------------------------
+// --- Sentinel
+// ----------------------------------------------------------------------------------------------------------
 
 static void on_master(void *user, const redisReply *reply) {
     redis_coord &c = *static_cast<redis_coord *>(user);
@@ -189,14 +208,15 @@ void connect_redis(redis_coord &c) {
         return;
     const redis_config &o = c.configuration->redis;
     if (o.sentinels.empty()) {
-        c.host = o.host;
-        c.port = o.port;
+        c.host = c.moved_host.empty() ? o.host : c.moved_host;
+        c.port = c.moved_host.empty() ? o.port : c.moved_port;
+        c.moved_host.clear(); // if it fails the configured node knows better
         open_command(c);
         return;
     }
     const sentinel_address &s = o.sentinels[c.sentinel_next % o.sentinels.size()];
-    redis_link_options options{s.host, s.port, "", o.sentinel_password, 0, o.dial_timeout, o.read_timeout,
-                               c.configuration->proxy.keepalive};
+    redis_link_options options{
+        s.host, s.port, "", o.sentinel_password, 0, o.dial_timeout, o.read_timeout, c.configuration->proxy.keepalive};
     ++c.open_links;
     c.sentinel = redis_link_open(c.loop, options, {&c, on_sentinel_ready, on_sentinel_lost, on_link_closed});
 }

@@ -12,8 +12,12 @@
 #include "base/log.h"
 #include "coord/share.h"
 
-static redis_coord *self(coord *c) { return reinterpret_cast<redis_coord *>(c); }
-static const redis_coord *self(const coord *c) { return reinterpret_cast<const redis_coord *>(c); }
+static redis_coord *self(coord *c) {
+    return reinterpret_cast<redis_coord *>(c);
+}
+static const redis_coord *self(const coord *c) {
+    return reinterpret_cast<const redis_coord *>(c);
+}
 
 uint64_t boottime_ms() {
     timespec now{};
@@ -29,7 +33,7 @@ uint64_t random_u64() {
 }
 
 void count_operation(redis_coord &c, redis_op op, redis_outcome outcome) {
-    static constexpr const char *ops[] = {"acquire", "release", "register", "reap",
+    static constexpr const char *ops[] = {"acquire", "release", "register",  "reap",
                                           "audit",   "publish", "subscribe", "connect"};
     static constexpr const char *outcomes[] = {"ok", "full", "settling", "stale", "error", "timeout"};
     auto &handle = c.operations[static_cast<size_t>(op)][static_cast<size_t>(outcome)];
@@ -48,7 +52,8 @@ uint32_t share_of(const redis_coord &c, const redis_bucket &b) {
     return fallback_share(f.enabled, b.account.max, f.local_limit_divisor, static_cast<uint32_t>(c.instances.size()));
 }
 
-// --- Modes -------------------------------------------------------------------------------------------------------------
+// --- Modes
+// -------------------------------------------------------------------------------------------------------------
 
 static void log_mode(const redis_coord &c, coord_mode from, std::string_view why) {
     if (c.mode == coord_mode::fallback)
@@ -95,14 +100,15 @@ bool check_fence(redis_coord &c) {
     c.message = "no heartbeat for too long";
     enter_mode(c, coord_mode::fallback, "fenced: no heartbeat for too long");
     c.registered = false;
-    // A new connection: whatever the old one still carries is refused by its epoch, and the register that comes first on
-    // the new one leaves nothing out.
+    // A new connection: whatever the old one still carries is refused by its epoch, and the register that comes first
+    // on the new one leaves nothing out.
     if (c.command != nullptr)
         redis_link_fail(c.command, "fenced");
     return true;
 }
 
-// --- The turn ----------------------------------------------------------------------------------------------------------
+// --- The turn
+// ----------------------------------------------------------------------------------------------------------
 
 void tell_freed(redis_coord &c) {
     for (redis_bucket &b : c.buckets)
@@ -183,7 +189,8 @@ static void on_tick(uv_timer_t *timer) {
     subscribe(c);
 }
 
-// --- The function table ------------------------------------------------------------------------------------------------
+// --- The function table
+// ------------------------------------------------------------------------------------------------
 
 static void redis_want(coord *base, uint32_t i) {
     redis_coord &c = *self(base);
@@ -192,7 +199,9 @@ static void redis_want(coord *base, uint32_t i) {
     schedule_turn(c);
 }
 
-static void redis_cancel_want(coord *base, uint32_t i) { self(base)->buckets[i].account.wanted = false; }
+static void redis_cancel_want(coord *base, uint32_t i) {
+    self(base)->buckets[i].account.wanted = false;
+}
 
 static void redis_release(coord *base, uint32_t i) {
     redis_coord &c = *self(base);
@@ -227,7 +236,8 @@ static coord_bucket_status redis_bucket_status(const coord *base, uint32_t i) {
     return {b.account.held, c.registered ? b.account.count : 0, b.account.max, share_of(c, b)};
 }
 
-// --- Stopping: deregister, close the links, close the timers, tell ------------------------------------------------------
+// --- Stopping: deregister, close the links, close the timers, tell
+// ------------------------------------------------------
 
 static constexpr uint64_t deregister_timeout = 2000; // ms
 
@@ -276,12 +286,15 @@ static void redis_stop(coord *base, void (*stopped)(void *user), void *user) {
     uv_timer_start(&c.retry, give_up, deregister_timeout, 0);
 }
 
-static void redis_destroy(coord *base) { delete self(base); }
+static void redis_destroy(coord *base) {
+    delete self(base);
+}
 
 static constexpr coord_ops redis_ops = {redis_want,   redis_cancel_want,   redis_release, redis_allowed,
                                         redis_status, redis_bucket_status, redis_stop,    redis_destroy};
 
-// --- Creation ----------------------------------------------------------------------------------------------------------
+// --- Creation
+// ----------------------------------------------------------------------------------------------------------
 
 static std::string make_token() {
     static constexpr char digits[] = "0123456789abcdef";

@@ -39,6 +39,8 @@ struct redis_bucket {
     uint32_t surplus;      // to give back
     uint32_t told_surplus; // what the upper layer has been told
     bool freed;            // to be told: a slot may be free
+    bool subscribed;       // confirmed on the present connection
+    bool try_again;        // a want was refused for want of a decision: the next register may bring it
 };
 
 struct redis_register {
@@ -71,6 +73,8 @@ struct redis_coord {
     size_t sentinel_next;
     std::string host; // of the command connection
     uint16_t port;
+    std::string moved_host; // Redis Cluster: the node that has our keys; empty: as configured
+    uint16_t moved_port;
     uint32_t open_links;
     uint32_t attempts; // connections in a row that have not led to a good beat
     uint32_t subscribe_attempts;
@@ -99,7 +103,8 @@ struct redis_coord {
     void (*stopped)(void *user);
     void *stopped_user;
 
-    metric_counter_handle *operations[static_cast<size_t>(redis_op::count_)][static_cast<size_t>(redis_outcome::count_)];
+    metric_counter_handle
+        *operations[static_cast<size_t>(redis_op::count_)][static_cast<size_t>(redis_outcome::count_)];
     metric_gauge_handle *heartbeat_gauge;
     metric_gauge_handle *fallback_gauge;
 };
@@ -121,6 +126,8 @@ void link_gone(redis_coord &);
 // redis_connect.cpp
 void connect_redis(redis_coord &);
 void load_scripts(redis_coord &);
+// Redis Cluster: -MOVED <slot> <host>:<port>. All our keys share one slot (`{proxy}`), so that node is the one to use.
+void follow_moved(redis_coord &, std::string_view error);
 // EVALSHA. False when there is no usable connection.
 bool run_script(redis_coord &, script, const std::vector<std::string> &keys, const std::vector<std::string> &args,
                 redis_reply_fn, void *user);

@@ -50,7 +50,8 @@ struct redis_link {
     std::vector<std::unique_ptr<subscription>> subscriptions;
 };
 
-// --- The end -----------------------------------------------------------------------------------------------------------
+// --- The end
+// -----------------------------------------------------------------------------------------------------------
 
 static void let_go(redis_link *l) {
     assert(l->open > 0);
@@ -77,7 +78,9 @@ static void begin_close(redis_link *l, std::string_view reason) {
         redisAsyncFree(l->attachment->context); // later, when hiredis is in a callback of ours
 }
 
-void redis_link_fail(redis_link *l, std::string_view reason) { begin_close(l, reason); }
+void redis_link_fail(redis_link *l, std::string_view reason) {
+    begin_close(l, reason);
+}
 
 void redis_link_close(redis_link *l) {
     l->silent = true;
@@ -87,10 +90,12 @@ void redis_link_close(redis_link *l) {
 static void on_timeout(uv_timer_t *timer) {
     auto *l = static_cast<redis_link *>(timer->data);
     l->timed_out = true;
-    begin_close(l, l->state == link_state::ready ? "no reply within read_timeout" : "not connected within dial_timeout");
+    begin_close(l,
+                l->state == link_state::ready ? "no reply within read_timeout" : "not connected within dial_timeout");
 }
 
-// --- hiredis on uv_poll ------------------------------------------------------------------------------------------------
+// --- hiredis on uv_poll
+// ------------------------------------------------------------------------------------------------
 
 // hiredis would assert on a reply that nobody has asked for; an error (-ERR max number of clients reached) it can take.
 static bool unsolicited(const redisAsyncContext *context) {
@@ -139,11 +144,21 @@ static void want_events(redis_attachment *a, int events) {
         uv_poll_stop(&a->poll);
 }
 
-static redis_attachment *attachment_of(void *data) { return static_cast<redis_attachment *>(data); }
-static void add_read(void *data) { want_events(attachment_of(data), attachment_of(data)->events | UV_READABLE); }
-static void del_read(void *data) { want_events(attachment_of(data), attachment_of(data)->events & ~UV_READABLE); }
-static void add_write(void *data) { want_events(attachment_of(data), attachment_of(data)->events | UV_WRITABLE); }
-static void del_write(void *data) { want_events(attachment_of(data), attachment_of(data)->events & ~UV_WRITABLE); }
+static redis_attachment *attachment_of(void *data) {
+    return static_cast<redis_attachment *>(data);
+}
+static void add_read(void *data) {
+    want_events(attachment_of(data), attachment_of(data)->events | UV_READABLE);
+}
+static void del_read(void *data) {
+    want_events(attachment_of(data), attachment_of(data)->events & ~UV_READABLE);
+}
+static void add_write(void *data) {
+    want_events(attachment_of(data), attachment_of(data)->events | UV_WRITABLE);
+}
+static void del_write(void *data) {
+    want_events(attachment_of(data), attachment_of(data)->events & ~UV_WRITABLE);
+}
 
 static void connect_next(redis_link *l);
 
@@ -178,7 +193,8 @@ static void attachment_failed(redis_link *l, const char *reason) {
     l->reason = reason;
 }
 
-// --- Connecting --------------------------------------------------------------------------------------------------------
+// --- Connecting
+// --------------------------------------------------------------------------------------------------------
 
 static void set_keepalive(int fd, uint64_t ms) {
     int on = 1, idle = static_cast<int>(ms / 1000 > 0 ? ms / 1000 : 1), interval = 5, probes = 3;
@@ -314,7 +330,8 @@ redis_link *redis_link_open(uv_loop_t *loop, const redis_link_options &options, 
     return l;
 }
 
-// --- Commands ----------------------------------------------------------------------------------------------------------
+// --- Commands
+// ----------------------------------------------------------------------------------------------------------
 
 static void expect_reply(redis_link *l) {
     if (l->owed++ == 0 && l->state == link_state::ready)

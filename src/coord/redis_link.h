@@ -6,10 +6,10 @@
 //                                                       v                                                 v
 //                                                    closing  --all handles closed-->  lost() and freed
 //
-// hiredis 0.14 needs care: its connect resolves names and blocks (so it is given an address), its own uv adapter ignores
-// poll errors, it has no timeouts, it leaves keepalive off, it asserts on a reply to nothing, and its context may free
-// itself in any of its calls. Here the context belongs to an attachment that outlives it until its poll handle is closed,
-// and the link outlives all attachments. Ignore SIGPIPE: hiredis writes with write(2).
+// hiredis 0.14 needs care: its connect resolves names and blocks (so it is given an address), its own uv adapter
+// ignores poll errors, it has no timeouts, it leaves keepalive off, it asserts on a reply to nothing, and its context
+// may free itself in any of its calls. Here the context belongs to an attachment that outlives it until its poll handle
+// is closed, and the link outlives all attachments. Ignore SIGPIPE: hiredis writes with write(2).
 #pragma once
 
 #include <cstdint>

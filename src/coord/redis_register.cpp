@@ -21,7 +21,8 @@ static std::vector<std::string> register_keys(const redis_coord &c) {
 }
 
 // `reported` empty: nothing is held any more (deregistering).
-static std::vector<std::string> register_args(const redis_coord &c, uint64_t ttl, const std::vector<int64_t> &reported) {
+static std::vector<std::string> register_args(const redis_coord &c, uint64_t ttl,
+                                              const std::vector<int64_t> &reported) {
     const redis_config &o = c.configuration->redis;
     std::vector<std::string> args{c.id,
                                   c.token,
@@ -70,8 +71,7 @@ static void take_next_id(redis_coord &c) {
 }
 
 static bool well_formed(const redis_coord &c, const redisReply *reply) {
-    return reply_element(reply, 2) != nullptr &&
-           reply_integers(reply_element(reply, 3)).size() == 2 * c.buckets.size();
+    return reply_element(reply, 2) != nullptr && reply_integers(reply_element(reply, 3)).size() == 2 * c.buckets.size();
 }
 
 void set_surplus(redis_coord &c, redis_bucket &b) {
@@ -96,8 +96,9 @@ static void take_limits(redis_coord &c, const std::vector<int64_t> &limits) {
         uint32_t old_max = b.account.max;
         ledger_registered(b.account, c.beat.reported[i], limits[2 * i], limits[2 * i + 1]);
         set_surplus(c, b);
-        if (b.account.max > old_max)
+        if (b.account.max > old_max || b.try_again)
             b.freed = true;
+        b.try_again = false;
     }
 }
 
@@ -112,7 +113,9 @@ static void note_beat(redis_coord &c) {
     ++c.beats;
 }
 
-static void on_settled(uv_timer_t *timer) { register_now(*static_cast<redis_coord *>(timer->data)); }
+static void on_settled(uv_timer_t *timer) {
+    register_now(*static_cast<redis_coord *>(timer->data));
+}
 static void on_fence(uv_timer_t *timer) {
     auto &c = *static_cast<redis_coord *>(timer->data);
     if (!check_fence(c)) // timers may fire a little early by another clock
@@ -136,7 +139,8 @@ static void register_accepted(redis_coord &c, const redisReply *reply) {
         return;
     }
     // An answer that has waited through a pause of this process proves nothing about now.
-    if (!beat_clock_good(c.clock, c.beat.sent, boottime_ms())) {
+    bool kept = reply_integer(reply_element(reply, 4), 0) == 1;
+    if (!beat_clock_good(c.clock, c.beat.sent, boottime_ms(), kept)) {
         if (c.registered)
             check_fence(c);
         else
@@ -151,9 +155,11 @@ static void register_accepted(redis_coord &c, const redisReply *reply) {
     take_limits(c, reply_integers(reply_element(reply, 3)));
     uv_timer_start(&c.fence, on_fence, beat_clock_left(c.clock, boottime_ms()) + 1, 0);
     log_debug("heartbeat", {{"latency_us", c.latency_us}, {"instances", c.instances.size()}});
-    if (first)
+    if (first) {
         log_info("heartbeat: registered in redis",
                  {{"id", c.id}, {"epoch", c.epoch}, {"mode", coord_mode_name(c.mode)}});
+        subscribe(c);
+    }
     if (c.must_register)
         register_now(c);
     schedule_turn(c);
@@ -176,6 +182,8 @@ static void on_registered(void *user, const redisReply *reply) {
         register_accepted(c, reply);
     else if (code == -5)
         take_next_id(c);
+    else if (reply_text(reply).starts_with("MOVED "))
+        follow_moved(c, reply_text(reply));
     else if (code == -3) // a later connection of ours has registered: only a new one can go on
         redis_link_fail(c.command, "connection epoch is stale");
     else
@@ -192,5 +200,6 @@ static void on_deregistered(void *user, const redisReply *reply) {
 }
 
 bool deregister(redis_coord &c) {
-    return c.registered && run_script(c, script::register_, register_keys(c), register_args(c, 0, {}), on_deregistered, &c);
+    return c.registered &&
+           run_script(c, script::register_, register_keys(c), register_args(c, 0, {}), on_deregistered, &c);
 }

@@ -32,8 +32,12 @@ std::vector<int64_t> reply_integers(const redisReply *r) {
     return out;
 }
 
-bool reply_is_error(const redisReply *r) { return r != nullptr && r->type == REDIS_REPLY_ERROR; }
-bool reply_is_noscript(const redisReply *r) { return reply_is_error(r) && reply_text(r).starts_with("NOSCRIPT"); }
+bool reply_is_error(const redisReply *r) {
+    return r != nullptr && r->type == REDIS_REPLY_ERROR;
+}
+bool reply_is_noscript(const redisReply *r) {
+    return reply_is_error(r) && reply_text(r).starts_with("NOSCRIPT");
+}
 
 std::string_view info_value(std::string_view info, std::string_view name) {
     while (!info.empty()) {

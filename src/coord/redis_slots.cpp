@@ -10,6 +10,7 @@ void give_answer(redis_coord &c, redis_bucket &b, ledger_answer answer) {
     case ledger_answer::granted: c.callbacks.granted(c.callbacks.user, b.index); return;
     case ledger_answer::full: c.callbacks.refused(c.callbacks.user, b.index, coord_refusal::full); return;
     case ledger_answer::unavailable:
+        b.try_again = true;
         c.callbacks.refused(c.callbacks.user, b.index, coord_refusal::unavailable);
         return;
     }
@@ -39,6 +40,8 @@ static void operation_failed(redis_coord &c, redis_bucket &b, const redisReply *
 }
 
 static void after_reply(redis_coord &c, redis_bucket &b, ledger_result result) {
+    if (c.mode == coord_mode::normal && b.account.count <= b.account.max)
+        b.surplus = 0; // the others have given back enough
     give_answer(c, b, result.answer);
     if (result.must_register)
         register_now(c);

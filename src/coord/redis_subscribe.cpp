@@ -7,10 +7,11 @@
 
 static void on_message(void *user, const char *text) {
     auto &b = *static_cast<redis_bucket *>(user);
-    if (text == nullptr) // a confirmation: whatever was published before it has been missed
+    if (text == nullptr)
         count_operation(*b.owner, redis_op::subscribe, redis_outcome::ok);
-    if (b.owner->stopping)
-        return;
+    if (b.owner->stopping || (text == nullptr && b.subscribed))
+        return;          // the answer to a ping
+    b.subscribed = true; // if a confirmation: what was published before it has been missed
     b.freed = true;
     schedule_turn(*b.owner);
 }
@@ -18,8 +19,10 @@ static void on_message(void *user, const char *text) {
 static void on_ready(void *user) {
     redis_coord &c = *static_cast<redis_coord *>(user);
     c.subscribe_attempts = 0;
-    for (redis_bucket &b : c.buckets)
+    for (redis_bucket &b : c.buckets) {
+        b.subscribed = false;
         redis_link_subscribe(c.subscription, b.channel, on_message, &b);
+    }
 }
 
 static void on_retry(uv_timer_t *timer) {
@@ -46,12 +49,11 @@ void subscribe(redis_coord &c) {
         return;
     }
     const redis_config &o = c.configuration->redis;
-    redis_link_options options{c.host, c.port, o.username, o.password, o.db, o.dial_timeout, o.read_timeout,
-                               c.configuration->proxy.keepalive};
+    redis_link_options options{c.host, c.port,         o.username,     o.password,
+                               o.db,   o.dial_timeout, o.read_timeout, c.configuration->proxy.keepalive};
     ++c.open_links;
-    c.subscription = redis_link_open(c.loop, options, {&c, on_ready, on_lost, [](void *user) {
-                                                           link_gone(*static_cast<redis_coord *>(user));
-                                                       }});
+    c.subscription = redis_link_open(
+        c.loop, options, {&c, on_ready, on_lost, [](void *user) { link_gone(*static_cast<redis_coord *>(user)); }});
 }
 
 void unsubscribe(redis_coord &c) {

@@ -15,7 +15,9 @@ uint32_t surplus_share(uint32_t held, uint32_t count, uint32_t max) {
     return static_cast<uint32_t>(std::min<uint64_t>(part, held));
 }
 
-uint64_t jittered(uint64_t ms, uint64_t random) { return ms - random % (ms / 10 + 1); }
+uint64_t jittered(uint64_t ms, uint64_t random) {
+    return ms - random % (ms / 10 + 1);
+}
 
 uint64_t reconnect_delay(uint32_t attempt, uint64_t random) {
     uint64_t longest = std::min<uint64_t>(1000, uint64_t{50} << std::min(attempt, 5U));

@@ -7,8 +7,8 @@
 // 1; 0 when fallback is off or the limit is 0.
 uint32_t fallback_share(bool enabled, uint32_t max, uint32_t divisor, uint32_t instances);
 
-// How many of its `held` slots an instance has to give back when all instances together hold `count` and may hold `max`:
-// its proportion of the excess, rounded up so that the excess always goes away.
+// How many of its `held` slots an instance has to give back when all instances together hold `count` and may hold
+// `max`: its proportion of the excess, rounded up so that the excess always goes away.
 uint32_t surplus_share(uint32_t held, uint32_t count, uint32_t max);
 
 // `ms` shortened by up to a tenth, at random: instances started together do not stay in step.

@@ -7,11 +7,18 @@
 
 #include <civetweb.h>
 
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 struct http_server {
     http_options options;
@@ -138,9 +145,24 @@ mg_context *start_without_signals(mg_init_data &init, mg_error_data &error) {
     return context;
 }
 
+// Connects and leaves. civetweb's accepting thread sleeps for up to 2 s before it sees that it is to stop; this wakes
+// it.
+void knock(const http_options &o) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(o.health_port != 0 ? o.health_port : o.metrics_port);
+    inet_pton(AF_INET, o.listen_addr.c_str(), &address.sin_addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    (void)connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address);
+    close(fd);
+}
+
 } // namespace
 
-// Short timeouts and no keep-alive: with few threads a silent client must not keep one for long.
+// Short timeouts and no keep-alive: with few threads a silent client (a port probe) must not keep one for long, or the
+// load balancer's question waits behind it.
 http_server *http_start(const http_options &options, metrics *registry, std::string &error) {
     auto server = std::make_unique<http_server>();
     server->options = options;
@@ -155,7 +177,7 @@ http_server *http_start(const http_options &options, metrics *registry, std::str
                               "enable_keep_alive",
                               "no",
                               "request_timeout_ms",
-                              "2000",
+                              "500",
                               "connection_queue",
                               "64",
                               nullptr};
@@ -187,7 +209,14 @@ void http_stop(http_server *server) {
     if (server == nullptr)
         return;
     if (server->civetweb != nullptr) {
+        std::atomic<bool> stopped{false};
+        std::thread waker([&] {
+            for (; !stopped; std::this_thread::sleep_for(std::chrono::milliseconds(5)))
+                knock(server->options);
+        });
         mg_stop(server->civetweb);
+        stopped = true;
+        waker.join();
         mg_exit_library();
     }
     delete server;

@@ -16,6 +16,7 @@ bucket_verdict bucket_request(bucket &b, waiter &w, uint64_t now) {
     if ((b.full || b.surplus > 0) && over_queue_limit(b, waitq_length(b.queue) + 1))
         return bucket_verdict::queue_full;
     waitq_push(b.queue, w, now, b.limits.queue_timeout != 0 ? b.limits.queue_timeout : answer_timeout);
+    w.refused = b.full; // on behalf of those before it
     return bucket_verdict::wait;
 }
 

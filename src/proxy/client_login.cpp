@@ -65,7 +65,9 @@ client_login *client_login_create(const client_login_options &options) {
     return c;
 }
 
-void client_login_destroy(client_login *c) { delete c; }
+void client_login_destroy(client_login *c) {
+    delete c;
+}
 
 static void close_login(client_login *c, client_login_error error, std::string_view text) {
     if (c->now == stage::closed)
@@ -331,9 +333,7 @@ static size_t take_record(client_login *c, std::span<const uint8_t> in) {
 
 static void take_first_byte(client_login *c, uint8_t byte) {
     switch (byte) {
-    case tds_type_prelogin:
-        c->now = stage::plain;
-        return expect_message(c, tds_type_prelogin);
+    case tds_type_prelogin: c->now = stage::plain; return expect_message(c, tds_type_prelogin);
     case tds_type_login7:
         c->clear_refused = c->options.policy == tds_tls_policy::require;
         c->now = stage::plain;
@@ -386,8 +386,12 @@ client_login_result client_login_feed(client_login *c, std::span<const uint8_t> 
     }
 }
 
-std::span<const uint8_t> client_login_output(const client_login *c) { return iobuf_pending(c->out); }
-void client_login_sent(client_login *c, size_t n) { iobuf_consume(c->out, n); }
+std::span<const uint8_t> client_login_output(const client_login *c) {
+    return iobuf_pending(c->out);
+}
+void client_login_sent(client_login *c, size_t n) {
+    iobuf_consume(c->out, n);
+}
 
 void client_login_answer_error(client_login *c, int32_t number, uint8_t severity, std::string_view text) {
     assert(c->now == stage::ready);
@@ -420,7 +424,15 @@ tds_login7 &client_login_message(client_login *c) {
     return *c->message;
 }
 
-client_encryption client_login_encryption(const client_login *c) { return c->encryption; }
-client_login_error client_login_error_kind(const client_login *c) { return c->error; }
-std::string_view client_login_error_text(const client_login *c) { return c->error_text; }
-std::string_view client_login_server_name(const client_login *c) { return c->sni; }
+client_encryption client_login_encryption(const client_login *c) {
+    return c->encryption;
+}
+client_login_error client_login_error_kind(const client_login *c) {
+    return c->error;
+}
+std::string_view client_login_error_text(const client_login *c) {
+    return c->error_text;
+}
+std::string_view client_login_server_name(const client_login *c) {
+    return c->sni;
+}

@@ -68,8 +68,8 @@ void client_login_sent(client_login *, size_t n);
 void client_login_answer_error(client_login *, proxy_error number, std::string_view detail = {});
 void client_login_answer_error(client_login *, int32_t number, uint8_t severity, std::string_view text);
 
-// Milliseconds to wait between `ready` and the answer. jTDS in login-only mode closes its SSLSocket after LOGIN7, and Java
-// then throws away what has already arrived: an answer that is there within a millisecond is lost.
+// Milliseconds to wait between `ready` and the answer. jTDS in login-only mode closes its SSLSocket after LOGIN7, and
+// Java then throws away what has already arrived: an answer that is there within a millisecond is lost.
 unsigned client_login_answer_delay(const client_login *);
 
 // Parsed LOGIN7, from `ready` on; the caller may wipe its secrets any time.

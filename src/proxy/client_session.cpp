@@ -259,6 +259,7 @@ static void relay_start(client_session *s) {
     net_conn *server = &s->server->conn;
     s->up.from = s->down.to = client;
     s->up.to = s->down.from = server;
+    s->up.owner = s->down.owner = s;
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
 }
 
@@ -273,7 +274,7 @@ void session_server_ready(client_session *s) {
     std::swap(s->up.held.parsed, s->greeting.parsed);
     std::swap(s->up.held.filled, s->greeting.filled);
     std::swap(s->up.held.capacity, s->greeting.capacity);
-    session_relay_event(s);
+    session_relay_event(s, s->up.to, net_writable);
 }
 
 // ---- relay -----------------------------------------------------------------------------------------------------
@@ -301,51 +302,67 @@ static void server_ended(client_session *s, const char *reason) {
     server_gone(server, reason);
 }
 
-static const char *relay_run(client_session *s, int &error, bool &server_side) {
-    relay_pool &pool = s->root->relays;
-    relay_result up = relay_move(pool, s->up, error);
-    relay_result down = up == relay_result::ok ? relay_move(pool, s->down, error) : relay_result::ok;
-    server_side = up == relay_result::to_failed || down == relay_result::from_failed;
-    if (up == relay_result::ok && down == relay_result::ok)
-        return nullptr;
-    return server_side ? "server lost" : "client lost";
+static void relay_lost(client_session *s, bool server_side, int error) {
+    const char *reason = server_side ? "server lost" : "client lost";
+    if (server_side) {
+        slots_count_error(s->root, s->bucket, "server_lost");
+        s->bucket->core.last_ok = s->bucket->core.probe_at = 0; // look at once whether it is down
+        server_ended(s, reason);
+    }
+    session_close(s, reason, strerror(error));
 }
 
-void session_relay_event(client_session *s) {
-    uint64_t up_before = s->up.bytes;
-    uint64_t down_before = s->down.bytes;
-    int error = 0;
-    bool server_side = false;
-    const char *lost = relay_run(s, error, server_side);
-    if (lost != nullptr) {
-        if (server_side) {
-            slots_count_error(s->root, s->bucket, "server_lost");
-            s->bucket->core.last_ok = s->bucket->core.probe_at = 0; // look at once whether it is down
-            server_ended(s, lost);
-        }
-        session_close(s, lost, strerror(error));
-        return;
-    }
-    bool up_moved = s->up.bytes != up_before;
-    bool down_moved = s->down.bytes != down_before;
-    if (up_moved || down_moved)
+// The server's last byte and FIN have been passed on.
+static void relay_complete(client_session *s) {
+    bool client_first = s->up.from_eof;
+    server_ended(s, "closed by both");
+    if (client_first)
+        session_close(s, "client left");
+    else
+        session_linger(s, "server closed");
+}
+
+// After every move of one of its directions.
+static void relay_moved(client_session *s, relay_direction *d, uint64_t bytes_before) {
+    bool moved = d->bytes != bytes_before;
+    if (moved)
         s->last_activity = proxy_now(s->root);
-    if (down_moved)
+    if (moved && d == &s->down)
         s->bucket->core.last_ok = s->last_activity; // traffic that succeeds is the health probe
     if (!s->client_went_on)
-        watch_login(s, up_moved, down_moved);
+        watch_login(s, moved && d == &s->up, moved && d == &s->down);
     if (relay_finished(s->down)) {
-        bool client_first = s->up.from_eof;
-        server_ended(s, "closed by both");
-        if (client_first)
-            session_close(s, "client left");
-        else
-            session_linger(s, "server closed");
+        relay_complete(s);
         return;
     }
     if (s->up.from_eof && s->deadline == 0)
         s->deadline = s->last_activity + s->root->conf->proxy.release_timeout; // the server's turn to close
     relay_watch(s->up, s->down);
+}
+
+void session_relay_moved(relay_direction *d, relay_result result, int error, uint64_t bytes_before) {
+    auto *s = static_cast<client_session *>(d->owner);
+    if (result == relay_result::ok)
+        relay_moved(s, d, bytes_before);
+    else
+        relay_lost(s, (d == &s->up) == (result == relay_result::to_failed), error);
+}
+
+// Moves the directions that `events` of `conn` concern: asking the other one costs a system call for nothing.
+void session_relay_event(client_session *s, const net_conn *conn, unsigned events) {
+    relay_pool &pool = s->root->relays;
+    for (relay_direction *d : {&s->up, &s->down}) {
+        bool from = d->from == conn && (events & net_readable);
+        bool to = d->to == conn && (events & net_writable);
+        if (s->state != session_state::relaying || (!from && !to))
+            continue;
+        if (from && !to && relay_later(pool, *d))
+            continue;
+        int error = 0;
+        uint64_t before = d->bytes;
+        relay_result result = relay_move(pool, *d, error);
+        session_relay_moved(d, result, error, before);
+    }
 }
 
 static void client_event(net_conn *conn, unsigned events) {
@@ -357,7 +374,7 @@ static void client_event(net_conn *conn, unsigned events) {
         break;
     case session_state::waiting:
     case session_state::connecting: greeting_fill(s); break;
-    case session_state::relaying: session_relay_event(s); break;
+    case session_state::relaying: session_relay_event(s, conn, events); break;
     case session_state::refusing: refusal_event(s, events); break;
     case session_state::lingering: linger_read(s); break;
     default: break;

@@ -73,7 +73,9 @@ void session_linger(client_session *, const char *reason);
 // Ends it now. `reason` is a constant for the log. Its slot goes back once the server has closed its end.
 void session_close(client_session *, const char *reason, std::string_view detail = {});
 // Its client's or its server's descriptor has something to read or to write, while relaying.
-void session_relay_event(client_session *);
+void session_relay_event(client_session *, const net_conn *, unsigned events);
+// One direction has moved, in this loop turn's batch or alone; `bytes_before`: its count before that.
+void session_relay_moved(relay_direction *, relay_result, int error, uint64_t bytes_before);
 // Deadlines that have passed at `now`: called for sessions of every state by maintenance.
 void session_deadline(client_session *);
 // Passthrough relaying: whether it has been silent too long; closes it if so.

@@ -76,7 +76,13 @@ static void tick(uv_timer_t *timer) {
     proxy_drain_tick(root);
 }
 
+static void turn(uv_check_t *check) { relay_turn(static_cast<proxy *>(check->data)->relays); }
+
 void maintenance_start(proxy *root) {
+    root->relays.on_moved = session_relay_moved;
+    uv_check_init(root->loop, &root->turn);
+    root->turn.data = root;
+    uv_check_start(&root->turn, turn);
     uv_timer_init(root->loop, &root->tick);
     root->tick.data = root;
     root->tick_open = true;
@@ -88,4 +94,5 @@ void maintenance_stop(proxy *root) {
         return;
     root->tick_open = false;
     uv_close(reinterpret_cast<uv_handle_t *>(&root->tick), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&root->turn), nullptr);
 }

@@ -76,7 +76,8 @@ struct proxy {
     relay_pool relays;
 
     uv_timer_t tick;
-    bool tick_open = false;
+    uv_check_t turn;                // after the events of a loop turn: the batched relays
+    bool tick_open = false;         // both are open
     bool draining = false;
     uint64_t drain_deadline = 0;
     bool stopping = false;          // sessions and listeners are gone or going: waiting for server connections

@@ -9,8 +9,17 @@ static constexpr int moves_per_turn = 8;        // scratch-fulls moved for one e
 static constexpr uint8_t bulk_after = 4;        // full reads in a row that make it a bulk stream
 static constexpr int pipe_size = 256 * 1024;
 static constexpr size_t idle_pipes_kept = 32;
+static constexpr size_t batch_depth = 256;      // directions moved together
+static constexpr uint32_t slice_size = 8192;    // bytes for each of them: TDS packets are 4096 or 8000 by default
 
-void relay_pool_init(relay_pool &pool, size_t scratch_size) { pool.scratch.resize(scratch_size); }
+void relay_pool_init(relay_pool &pool, size_t scratch_size, bool with_ring) {
+    pool.scratch.resize(scratch_size);
+    pool.slices.resize(batch_depth * slice_size);
+    pool.later.reserve(batch_depth);
+    pool.reads.reserve(batch_depth);
+    pool.writes.reserve(batch_depth);
+    pool.batch = net_batch_create(batch_depth, with_ring);
+}
 
 static void pipe_close(relay_pool &pool, int read_end, int write_end) {
     close(read_end);
@@ -22,6 +31,8 @@ void relay_pool_free(relay_pool &pool) {
     for (auto &p : pool.idle_pipes)
         pipe_close(pool, p.read_end, p.write_end);
     pool.idle_pipes.clear();
+    net_batch_destroy(pool.batch);
+    pool.batch = nullptr;
 }
 
 static bool pipe_borrow(relay_pool &pool, relay_direction &d) {
@@ -97,6 +108,24 @@ static void source_ended(relay_pool &pool, relay_direction &d) {
     }
 }
 
+static void count_full_read(relay_direction &d, bool filled) {
+    d.full_reads = filled ? static_cast<uint8_t>(d.full_reads < bulk_after ? d.full_reads + 1 : bulk_after) : uint8_t{0};
+}
+
+// What has been read from `from` was offered to `to`: `sent` is the answer of its send. The rest is held.
+static step delivered(relay_pool &pool, relay_direction &d, std::span<const uint8_t> got, ssize_t sent, int &error) {
+    if (sent < 0 && sent != net_again)
+        return failed(sent, error);
+    size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
+    d.bytes += taken;
+    if (taken == got.size())
+        return step::again;
+    if (iobuf_append(d.held, got.subspan(taken), pool.scratch.size()))
+        return step::wait;
+    error = ENOMEM;
+    return step::failed;
+}
+
 static step take_by_copy(relay_pool &pool, relay_direction &d, relay_result &side, int &error) {
     side = relay_result::from_failed;
     ssize_t n = net_recv(d.from, pool.scratch);
@@ -108,20 +137,10 @@ static step take_by_copy(relay_pool &pool, relay_direction &d, relay_result &sid
     }
     auto got = std::span<const uint8_t>(pool.scratch).first(static_cast<size_t>(n));
     bool filled = got.size() == pool.scratch.size();
-    d.full_reads = filled ? static_cast<uint8_t>(d.full_reads < bulk_after ? d.full_reads + 1 : bulk_after) : uint8_t{0};
+    count_full_read(d, filled);
     side = relay_result::to_failed;
-    ssize_t sent = net_send(d.to, got);
-    if (sent < 0 && sent != net_again)
-        return failed(sent, error);
-    size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
-    d.bytes += taken;
-    if (taken == got.size())
-        return filled ? step::again : step::wait;
-    if (!iobuf_append(d.held, got.subspan(taken), pool.scratch.size())) {
-        error = ENOMEM;
-        return step::failed;
-    }
-    return step::wait;
+    step next = delivered(pool, d, got, net_send(d.to, got), error);
+    return next == step::again && !filled ? step::wait : next;
 }
 
 static step take_by_splice(relay_pool &pool, relay_direction &d, relay_result &side, int &error) {
@@ -177,4 +196,77 @@ void relay_watch(const relay_direction &up, const relay_direction &down) {
 void relay_drop(relay_pool &pool, relay_direction &d) {
     iobuf_free(d.held);
     pipe_give_back(pool, d);
+    if (d.later != 0)
+        pool.later[d.later - 1] = nullptr;
+    d.later = 0;
+}
+
+// ---- batch -----------------------------------------------------------------------------------------------------
+
+bool relay_later(relay_pool &pool, relay_direction &d) {
+    bool is_short = !relay_stalled(d) && d.pipe_read < 0 && d.full_reads == 0 && !d.from_eof;
+    if (d.later != 0)
+        return true;
+    if (!is_short || pool.later.size() == batch_depth)
+        return false;
+    pool.later.push_back(&d);
+    d.later = static_cast<uint32_t>(pool.later.size());
+    return true;
+}
+
+static relay_direction *&direction_of(relay_pool &pool, const net_batch_op &op) {
+    return pool.later[static_cast<size_t>(op.data - pool.slices.data()) / slice_size];
+}
+
+static void receive_all(relay_pool &pool) {
+    pool.reads.clear();
+    for (size_t i = 0; i < pool.later.size(); ++i)
+        if (pool.later[i] != nullptr)
+            pool.reads.push_back({pool.later[i]->from->fd, false, pool.slices.data() + i * slice_size, slice_size, 0});
+    net_batch_run(pool.batch, pool.reads);
+}
+
+// One write for each read that brought bytes, in the same order.
+static void send_all(relay_pool &pool) {
+    pool.writes.clear();
+    for (const net_batch_op &read : pool.reads)
+        if (read.result > 0)
+            pool.writes.push_back({direction_of(pool, read)->to->fd, true, read.data, static_cast<uint32_t>(read.result), 0});
+    net_batch_run(pool.batch, pool.writes);
+}
+
+static step settle(relay_pool &pool, relay_direction &d, const net_batch_op &read, ssize_t sent, relay_result &side,
+                   int &error) {
+    side = relay_result::from_failed;
+    if (read.result < 0)
+        return failed(read.result, error);
+    if (read.result == 0) {
+        source_ended(pool, d);
+        return step::wait;
+    }
+    side = relay_result::to_failed;
+    count_full_read(d, read.result == slice_size);
+    return delivered(pool, d, {read.data, static_cast<size_t>(read.result)}, sent, error);
+}
+
+void relay_turn(relay_pool &pool) {
+    if (pool.later.empty())
+        return;
+    receive_all(pool);
+    send_all(pool);
+    // From here on no descriptor is touched: what is called may close any of them.
+    const net_batch_op *write = pool.writes.data();
+    for (const net_batch_op &read : pool.reads) {
+        ssize_t sent = read.result > 0 ? (write++)->result : 0;
+        relay_direction *d = direction_of(pool, read);
+        if (d == nullptr)
+            continue;
+        int error = 0;
+        relay_result side = relay_result::ok;
+        uint64_t before = d->bytes;
+        bool good = settle(pool, *d, read, sent, side, error) != step::failed;
+        d->later = 0;
+        pool.on_moved(d, good ? relay_result::ok : side, error, before);
+    }
+    pool.later.clear();
 }

@@ -5,7 +5,8 @@
 //                              v
 //                          held (bounded), source paused until it has drained
 //
-//      and for a long stream:   fd --splice--> pipe --splice--> fd
+//      for a long stream:          fd --splice--> pipe --splice--> fd
+//      many at once, all short:    relay_later ... relay_turn: all recvs in one system call, all sends in another
 //
 // An idle relay owns no buffer and no pipe. A slow receiver costs at most one scratch buffer or one pipe: the source is not
 // read while anything is held.
@@ -16,11 +17,22 @@
 #include <vector>
 
 #include "base/iobuf.h"
+#include "net/batch.h"
 #include "net/conn.h"
+
+struct relay_direction;
+
+enum class relay_result : uint8_t { ok, from_failed, to_failed };
 
 // Shared by all relays of a loop.
 struct relay_pool {
     std::vector<uint8_t> scratch;
+    // The batch of this loop turn.
+    net_batch *batch = nullptr;
+    std::vector<relay_direction *> later; // nullptr: was dropped meanwhile
+    std::vector<net_batch_op> reads, writes;
+    std::vector<uint8_t> slices;          // one for each of `later`
+    void (*on_moved)(relay_direction *, relay_result, int error, uint64_t bytes_before) = nullptr;
     struct pipe_pair {
         int read_end;
         int write_end;
@@ -29,7 +41,7 @@ struct relay_pool {
     size_t pipes_open = 0;
 };
 
-void relay_pool_init(relay_pool &, size_t scratch_size);
+void relay_pool_init(relay_pool &, size_t scratch_size, bool with_ring = true);
 void relay_pool_free(relay_pool &);
 
 // One direction. `from` and `to` are owned by others and must outlive it.
@@ -40,16 +52,21 @@ struct relay_direction {
     int pipe_read = -1;         // bulk: a borrowed pipe
     int pipe_write = -1;
     uint32_t in_pipe = 0;       // bytes in it
-    uint8_t full_reads = 0;     // reads in a row that filled the scratch buffer
+    void *owner = nullptr;      // the caller's
+    uint32_t later = 0;         // place in the pool's batch plus 1; 0: not in it
+    uint8_t full_reads = 0;     // reads in a row that filled the buffer given to them
     bool from_eof = false;      // FIN read
     bool to_shut = false;       // FIN sent on
     uint64_t bytes = 0;         // delivered
 };
 
-enum class relay_result : uint8_t { ok, from_failed, to_failed };
-
 // Moves what can be moved now; on *_failed `error` is the errno. After from_eof and everything delivered, FIN is sent on.
 relay_result relay_move(relay_pool &, relay_direction &, int &error);
+// `from` is readable: move with everybody else's at the end of this loop turn, if the direction is of the short kind. False:
+// it is not (or the batch is full); call relay_move.
+[[nodiscard]] bool relay_later(relay_pool &, relay_direction &);
+// Moves all that relay_later collected; on_moved is called for each, and may drop any direction.
+void relay_turn(relay_pool &);
 // Whether bytes wait for `to`.
 inline bool relay_stalled(const relay_direction &d) { return iobuf_size(d.held) > 0 || d.in_pipe > 0; }
 inline bool relay_finished(const relay_direction &d) { return d.to_shut; }

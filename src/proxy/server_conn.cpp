@@ -235,7 +235,7 @@ static void closing_overdue(server_conn *c) {
 
 // ---- events ----------------------------------------------------------------------------------------------------
 
-static void server_event(net_conn *conn, unsigned) {
+static void server_event(net_conn *conn, unsigned events) {
     server_conn *c = container_of(conn, server_conn, conn);
     switch (c->state) {
     case server_state::connecting:
@@ -245,7 +245,7 @@ static void server_event(net_conn *conn, unsigned) {
             connect_event(c);
         break;
     case server_state::closing: closing_readable(c); break;
-    case server_state::serving: session_relay_event(c->client); break;
+    case server_state::serving: session_relay_event(c->client, conn, events); break;
     default: break;
     }
 }

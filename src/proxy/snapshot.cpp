@@ -4,7 +4,7 @@
 
 static snapshot_component redis_component(const proxy *root) {
     coord_status status = coord_get_status(root->coordinator);
-    bool healthy = status.mode == coord_mode::normal || status.mode == coord_mode::settling;
+    bool healthy = status.mode == coord_mode::normal;
     std::string message = coord_mode_name(status.mode);
     if (!status.message.empty())
         message += ": " + status.message;

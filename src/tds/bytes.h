@@ -4,14 +4,20 @@
 #include <cstdint>
 #include <vector>
 
-inline uint16_t get_u16le(const uint8_t *p) { return static_cast<uint16_t>(p[0] | p[1] << 8); }
-inline uint16_t get_u16be(const uint8_t *p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
+inline uint16_t get_u16le(const uint8_t *p) {
+    return static_cast<uint16_t>(p[0] | p[1] << 8);
+}
+inline uint16_t get_u16be(const uint8_t *p) {
+    return static_cast<uint16_t>(p[0] << 8 | p[1]);
+}
 inline uint32_t get_u32le(const uint8_t *p) {
     return static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8 | static_cast<uint32_t>(p[2]) << 16 |
            static_cast<uint32_t>(p[3]) << 24;
 }
 
-inline void put_u8(std::vector<uint8_t> &out, uint32_t v) { out.push_back(static_cast<uint8_t>(v)); }
+inline void put_u8(std::vector<uint8_t> &out, uint32_t v) {
+    out.push_back(static_cast<uint8_t>(v));
+}
 inline void put_u16le(std::vector<uint8_t> &out, uint32_t v) {
     put_u8(out, v);
     put_u8(out, v >> 8);

@@ -20,7 +20,9 @@ uint32_t tds_version_known(uint32_t client_value) {
     return 0;
 }
 
-tds_secret::~tds_secret() { tds_secret_wipe(*this); }
+tds_secret::~tds_secret() {
+    tds_secret_wipe(*this);
+}
 
 void tds_secret_wipe(tds_secret &s) {
     explicit_bzero(s.text, sizeof s.text);

@@ -23,7 +23,9 @@ inline constexpr uint32_t tds_8_0 = 0x08000000; // strict; formats are those of 
 uint32_t tds_version_known(uint32_t client_value);
 
 // 7.2 and later: 8-byte row counts, 4-byte line numbers and user types, 94-byte LOGIN7.
-inline bool tds_version_is_wide(uint32_t version) { return version >= 0x72000000 || version == tds_8_0; }
+inline bool tds_version_is_wide(uint32_t version) {
+    return version >= 0x72000000 || version == tds_8_0;
+}
 
 inline constexpr uint8_t tds_flags1_use_db = 0x20;
 inline constexpr uint8_t tds_flags1_init_db_fatal = 0x40;
@@ -48,7 +50,9 @@ struct tds_secret {
     tds_secret(const tds_secret &) = delete;
     tds_secret &operator=(const tds_secret &) = delete;
 };
-inline std::string_view tds_secret_view(const tds_secret &s) { return {s.text, s.size}; }
+inline std::string_view tds_secret_view(const tds_secret &s) {
+    return {s.text, s.size};
+}
 void tds_secret_wipe(tds_secret &s);
 
 struct tds_login7 {

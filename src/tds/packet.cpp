@@ -53,7 +53,9 @@ static void drop_payload(tds_message_reader &r) {
     r.size = r.capacity = 0;
 }
 
-tds_message_reader::~tds_message_reader() { drop_payload(*this); }
+tds_message_reader::~tds_message_reader() {
+    drop_payload(*this);
+}
 
 void tds_message_start(tds_message_reader &r, uint8_t expected_type, size_t packet_limit, size_t message_limit) {
     drop_payload(r);
@@ -138,7 +140,9 @@ static size_t take_payload(tds_message_reader &r, std::span<const uint8_t> in) {
     return n;
 }
 
-static bool message_complete(const tds_message_reader &r) { return tds_message_at_border(r) && r.last_packet; }
+static bool message_complete(const tds_message_reader &r) {
+    return tds_message_at_border(r) && r.last_packet;
+}
 
 tds_read_result tds_message_read(tds_message_reader &r, std::span<const uint8_t> in, size_t &consumed) {
     consumed = 0;

@@ -103,7 +103,11 @@ void tds_message_start(tds_message_reader &r, uint8_t expected_type, size_t pack
 // After `complete` or `error` nothing more is consumed.
 [[nodiscard]] tds_read_result tds_message_read(tds_message_reader &r, std::span<const uint8_t> in, size_t &consumed);
 
-inline std::span<const uint8_t> tds_message_payload(const tds_message_reader &r) { return {r.data, r.size}; }
+inline std::span<const uint8_t> tds_message_payload(const tds_message_reader &r) {
+    return {r.data, r.size};
+}
 
 // Between two packets of the message: at least one is complete and nothing of the next one has come.
-inline bool tds_message_at_border(const tds_message_reader &r) { return r.packets > 0 && r.header_have == 0; }
+inline bool tds_message_at_border(const tds_message_reader &r) {
+    return r.packets > 0 && r.header_have == 0;
+}

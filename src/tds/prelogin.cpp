@@ -187,8 +187,9 @@ void tds_prelogin_answer_build(const tds_prelogin_answer &answer, std::vector<ui
 
 void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out) {
     const prelogin_option options[] = {
-        version_option(version),         {tds_prelogin_encryption, 1, {encryption}}, {tds_prelogin_instance, 1, {0}},
-        {tds_prelogin_thread, 4, {0}}, {tds_prelogin_mars, 1, {0}},
+        version_option(version),         {tds_prelogin_encryption, 1, {encryption}},
+        {tds_prelogin_instance, 1, {0}}, {tds_prelogin_thread, 4, {0}},
+        {tds_prelogin_mars, 1, {0}},
     };
     build(tds_type_prelogin, 0, options, out);
 }

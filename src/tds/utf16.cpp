@@ -2,8 +2,12 @@
 
 static constexpr uint32_t replacement = 0xfffd;
 
-static bool is_high(uint32_t unit) { return unit >= 0xd800 && unit <= 0xdbff; }
-static bool is_low(uint32_t unit) { return unit >= 0xdc00 && unit <= 0xdfff; }
+static bool is_high(uint32_t unit) {
+    return unit >= 0xd800 && unit <= 0xdbff;
+}
+static bool is_low(uint32_t unit) {
+    return unit >= 0xdc00 && unit <= 0xdfff;
+}
 
 static size_t put_utf8(uint32_t c, char *out) {
     auto byte = [](uint32_t v) { return static_cast<char>(static_cast<uint8_t>(v)); };

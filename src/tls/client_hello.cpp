@@ -77,10 +77,10 @@ static bool parse_extensions(cursor extensions, tls_client_hello &out) {
 }
 
 static bool parse_body(cursor body, tls_client_hello &out) {
-    take(body, 2 + 32);    // version, random
-    take_vector(body, 1);  // session id
-    take_vector(body, 2);  // cipher suites
-    take_vector(body, 1);  // compression methods
+    take(body, 2 + 32);                // version, random
+    take_vector(body, 1);              // session id
+    take_vector(body, 2);              // cipher suites
+    take_vector(body, 1);              // compression methods
     if (body.bad || body.rest.empty()) // no extensions: legal before TLS 1.3
         return !body.bad;
     cursor extensions = take_vector(body, 2);

@@ -171,7 +171,9 @@ tls_context *tls_context_create(const tls_context_options &options, std::string 
     return context.release();
 }
 
-void tls_context_destroy(tls_context *context) { delete context; }
+void tls_context_destroy(tls_context *context) {
+    delete context;
+}
 
 ssl_ctx_st *tls_context_ssl(const tls_context *context, tls_mode mode) {
     return mode == tls_mode::strict ? context->strict.get() : context->wrapped.get();

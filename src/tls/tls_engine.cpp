@@ -39,7 +39,9 @@ tls_engine *tls_engine_create(const tls_context *context, tls_mode mode) {
     return e;
 }
 
-void tls_engine_destroy(tls_engine *e) { delete e; }
+void tls_engine_destroy(tls_engine *e) {
+    delete e;
+}
 
 bool tls_engine_feed(tls_engine *e, std::span<const uint8_t> cipher) {
     if (cipher.empty())
@@ -97,19 +99,27 @@ bool tls_engine_write(tls_engine *e, std::span<const uint8_t> plain) {
     return code == static_cast<int>(plain.size());
 }
 
-size_t tls_engine_waiting(const tls_engine *e) { return BIO_ctrl_pending(e->out); }
+size_t tls_engine_waiting(const tls_engine *e) {
+    return BIO_ctrl_pending(e->out);
+}
 
 size_t tls_engine_take(tls_engine *e, std::span<uint8_t> out) {
     int n = BIO_read(e->out, out.data(), static_cast<int>(std::min<size_t>(out.size(), INT_MAX)));
     return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
-const std::string &tls_engine_error(const tls_engine *e) { return e->error; }
+const std::string &tls_engine_error(const tls_engine *e) {
+    return e->error;
+}
 
 std::string tls_engine_server_name(const tls_engine *e) {
     const char *name = SSL_get_servername(e->ssl, TLSEXT_NAMETYPE_host_name);
     return name != nullptr ? name : "";
 }
 
-const char *tls_engine_version(const tls_engine *e) { return SSL_get_version(e->ssl); }
-bool tls_engine_resumed(const tls_engine *e) { return SSL_session_reused(e->ssl) == 1; }
+const char *tls_engine_version(const tls_engine *e) {
+    return SSL_get_version(e->ssl);
+}
+bool tls_engine_resumed(const tls_engine *e) {
+    return SSL_session_reused(e->ssl) == 1;
+}

@@ -3,8 +3,8 @@
 //      network -> tls_engine_feed -> [OpenSSL] -> tls_engine_read  -> proxy
 //      network <- tls_engine_take <- [OpenSSL] <- tls_engine_write <- proxy
 //
-// After every feed: tls_engine_handshake until it says done, then tls_engine_read until it gives nothing; then send what
-// tls_engine_take gives. Buffers are bounded by that discipline and by tls_engine_limit.
+// After every feed: tls_engine_handshake until it says done, then tls_engine_read until it gives nothing; then send
+// what tls_engine_take gives. Buffers are bounded by that discipline and by tls_engine_limit.
 #pragma once
 
 #include <cstddef>

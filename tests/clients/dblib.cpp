@@ -3,7 +3,8 @@
 // The same command line, scenarios and output as the other clients (README.md). Host, port and encryption come from
 // the section [target] of the freetds.conf that run-client generates.
 #include <sybfront.h>
-#include <sybdb.h>
+
+#include <sybdb.h> // after sybfront.h
 
 #include <chrono>
 #include <cstdio>
@@ -202,9 +203,8 @@ bool basic_write(client &c) {
     const std::string mark = "dblib-" + std::to_string(getpid());
     const std::string where = " WHERE name = N'" + mark + "'";
     const std::string count = "SELECT COUNT(*) AS n FROM dbo.test_table" + where;
-    const std::string identity =
-        scalar(c, "INSERT INTO dbo.test_table (name, value) VALUES (N'" + mark +
-                      "', 1); SELECT CAST(SCOPE_IDENTITY() AS int) AS id");
+    const std::string identity = scalar(c, "INSERT INTO dbo.test_table (name, value) VALUES (N'" + mark +
+                                               "', 1); SELECT CAST(SCOPE_IDENTITY() AS int) AS id");
     const std::string found = scalar(c, "SELECT id FROM dbo.test_table" + where);
     say("insert identity=" + (identity == found ? "match" : identity + " but the row has " + found));
     if (!client_run(c, "UPDATE dbo.test_table SET value = value + 1" + where))

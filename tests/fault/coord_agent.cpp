@@ -8,10 +8,11 @@
 // Lines: `want B N` goes for N slots of bucket index B more (queued, one want at a time) | `hold B N` wants or releases
 // until N are held | `release B N` | `churn B N` takes and gives back at random, up to N | `obey B 0|1` gives back what
 // shrink asks for (default 1) | `allowed` | `cancel B` |
-// `stall B MS` blocks the loop, so that what follows in the same write is handled before any timer | `status` (one line of JSON) | `stop`.
+// `stall B MS` blocks the loop, so that what follows in the same write is handled before any timer | `status` (one line
+// of JSON) | `stop`.
 //
-// The tally is a file that all agents map: every slot granted is counted there at once, atomically, and taken out before
-// it is released. So `peak` is the true maximum over all instances, at any moment, and not one of samples.
+// The tally is a file that all agents map: every slot granted is counted there at once, atomically, and taken out
+// before it is released. So `peak` is the true maximum over all instances, at any moment, and not one of samples.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -32,7 +33,8 @@
 #include "config/config.h"
 #include "coord/coord.h"
 
-// --- The tally ---------------------------------------------------------------------------------------------------------
+// --- The tally
+// ---------------------------------------------------------------------------------------------------------
 
 constexpr int tally_buckets = 4;
 constexpr int tally_agents = 64;
@@ -99,7 +101,8 @@ static int bury(const char *path, const char *pid) {
     return 1;
 }
 
-// --- The agent ---------------------------------------------------------------------------------------------------------
+// --- The agent
+// ---------------------------------------------------------------------------------------------------------
 
 struct agent_bucket {
     uint32_t goal = 0;    // slots to hold
@@ -195,6 +198,9 @@ static void on_poll(uv_timer_t *timer) {
 
 static void print_status(agent &a) {
     coord_status s = coord_get_status(a.coordinator);
+    for (char &c : s.message)
+        if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ')
+            c = '?';
     printf("{\"event\":\"status\",\"mode\":\"%s\",\"message\":\"%s\",\"id\":\"%s\",\"beat\":%lld,\"latency\":%llu,"
            "\"instances\":%zu,\"buckets\":[",
            coord_mode_name(s.mode), s.message.c_str(), s.instance_id.c_str(), static_cast<long long>(s.last_beat_unix),
@@ -231,13 +237,8 @@ static void stop(agent &a) {
     coord_stop(a.coordinator, on_stopped, &a);
 }
 
-static void obey_line(agent &a, const char *line) {
-    char word[32] = "";
-    unsigned i = 0, n = 0;
-    int fields = sscanf(line, "%31s %u %u", word, &i, &n);
-    std::string command = word;
-    if (fields < 1 || i >= a.buckets.size())
-        return;
+// Lines that change what the agent wants; true if it was one.
+static bool change_goal(agent &a, const std::string &command, unsigned i, unsigned n) {
     agent_bucket &b = a.buckets[i];
     if (command == "want" || command == "hold") {
         b.churn = 0;
@@ -251,9 +252,24 @@ static void obey_line(agent &a, const char *line) {
         b.obey = n != 0;
         if (b.obey)
             on_shrink(&a, i, b.surplus);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void obey_line(agent &a, const char *line) {
+    char word[32] = "";
+    unsigned i = 0, n = 0;
+    int fields = sscanf(line, "%31s %u %u", word, &i, &n);
+    std::string command = word;
+    if (fields < 1 || i >= a.buckets.size())
+        return;
+    if (change_goal(a, command, i, n)) {
+        pursue(a, i);
     } else if (command == "cancel") {
-        b.goal = b.held;
-        b.wanting = false;
+        a.buckets[i].goal = a.buckets[i].held;
+        a.buckets[i].wanting = false;
         coord_cancel_want(a.coordinator, i);
     } else if (command == "allowed") {
         printf("{\"event\":\"allowed\",\"allowed\":%s}\n", coord_allowed(a.coordinator) ? "true" : "false");
@@ -268,9 +284,7 @@ static void obey_line(agent &a, const char *line) {
         fflush(stdout);
     } else if (command == "stop") {
         stop(a);
-        return;
     }
-    pursue(a, i);
 }
 
 static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *) {

@@ -171,6 +171,7 @@ class Relay:
         self.port = self.listener.getsockname()[1]
         self.addr = f"127.0.0.1:{self.port}"
         self.links = []
+        self.refuse = False  # new connections are closed at once
         self.lock = threading.Lock()
         self.wake, self.waker = socket.socketpair()
         self.ended = False
@@ -179,6 +180,9 @@ class Relay:
 
     def _accept(self):
         client, _ = self.listener.accept()
+        if self.refuse:
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self.target), timeout=1)
         except OSError:
@@ -243,6 +247,16 @@ class Relay:
                 link.held = b""
             return list(self.links)
 
+    def release_all(self):
+        """Ends hold_all and `refuse`: what was held goes on its way."""
+        with self.lock:
+            self.refuse = False
+            for link in self.links:
+                if link.held is not None:
+                    data, link.held = link.held, None
+                    link.server.sendall(data)
+        self.waker.send(b"x")
+
     def deliver(self, link):
         with self.lock:
             data, link.held, link.replies = link.held, None, b""
@@ -262,6 +276,17 @@ class Relay:
             s.close()
 
 
+class Sentinel(Redis):
+    """A Sentinel that watches one master under the name `main`."""
+
+    def __init__(self, name, folder, master_port):
+        super().__init__(name, folder)
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master_port} 1\n"
+                       "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n")
+        self.argv = ["redis-server", self.config_path, "--sentinel"]
+
+
 class Case:
     """One test: a folder, a tally, and everything started through it, which is stopped and judged at the end."""
 
@@ -277,6 +302,11 @@ class Case:
         server.start()
         self.server = self.server or server
         return server
+
+    def sentinel(self, master):
+        sentinel = Sentinel("sentinel", self.folder, master.port)
+        self.started.append(sentinel)
+        return sentinel.start()
 
     def relay(self, port, on_reply=None):
         relay = Relay(port, on_reply)

@@ -69,6 +69,38 @@ def test_late_commands_of_an_old_connection(t):
     t.exact(a)
 
 
+def test_nobody_is_reaped_right_after_a_stall(t):
+    """All heartbeats have expired in a stall of Redis. One instance comes back a moment later than the others: it lives,
+    and those who came first must have waited for it."""
+    t.redis()
+    relay = t.relay(t.server.port)
+    made = [t.agent("late", *STRICT, address=relay.addr, wait=None)] + [t.agent(f"a{i}", *STRICT, wait=None) for i in (1, 2)]
+    for a in made:
+        a.wait_mode("normal")
+    late, other, thirsty = made
+    late.hold(25, obey=False)
+    late.wait_held(25)
+    other.hold(25, obey=False)
+    other.wait_held(25)
+    thirsty.hold(LIMIT)
+    time.sleep(SETTLE)
+    t.server.pause()
+    relay.refuse = True
+    relay.hold_all()
+    time.sleep(2 * TTL / 1000)
+    t.server.resume()
+    for a in (other, thirsty):
+        a.wait_mode("normal")
+    time.sleep(1)  # no heartbeat of the late one for that long
+    assert t.server.cmd("EXISTS", "proxy:instance:late:heartbeat") == 0
+    assert "late" in t.server.members("proxy:instances")
+    relay.release_all()
+    late.wait_mode("normal")
+    t.exact(*made)
+    t.never_above()
+    thirsty.hold(0)
+
+
 def test_connection_drops_are_no_fallback(t):
     """One lost connection is replaced at once: no fallback, no slot lost."""
     t.redis()
@@ -130,10 +162,7 @@ def test_servers_that_are_no_redis(t):
 def test_failover_by_sentinel(t):
     master = t.redis(name="redis-master")
     replica = t.redis({"replicaof": f"127.0.0.1 {master.port}"}, name="redis-replica")
-    port = free_port()
-    sentinel = t.redis({"sentinel monitor main": f"127.0.0.1 {master.port} 1",
-                        "sentinel down-after-milliseconds main": 500,
-                        "sentinel failover-timeout main": 3000}, name="redis-sentinel", port=port, sentinel=True)
+    sentinel = t.sentinel(master)
     wait_until(lambda: "name=main,status=ok" in sentinel.cmd("INFO", "sentinel") and
                "slaves=1" in sentinel.cmd("INFO", "sentinel"), 15, "sentinel sees both")
     agents = [t.agent(f"a{i}", *STRICT, "--sentinel", sentinel.addr, "--master", "main", wait=None) for i in (1, 2)]
@@ -151,4 +180,32 @@ def test_failover_by_sentinel(t):
         a.wait_mode("normal", timeout=20)
     assert any("settling" in a.modes()[2:] for a in agents)
     t.exact(*agents)
+    t.never_above()
+
+
+def test_cluster(t):
+    """Two cluster nodes; the configured one does not have the slot of `{proxy}` and says MOVED."""
+    one = t.redis({"cluster-enabled": "yes", "cluster-config-file": "one.nodes"}, name="redis-one")
+    two = t.redis({"cluster-enabled": "yes", "cluster-config-file": "two.nodes"}, name="redis-two")
+    slot = one.cmd("CLUSTER", "KEYSLOT", "{proxy}:instances")
+    half = (0, 8191) if slot < 8192 else (8192, 16383)
+    other = (8192, 16383) if slot < 8192 else (0, 8191)
+    one.cmd("CLUSTER", "ADDSLOTSRANGE", *other)
+    two.cmd("CLUSTER", "ADDSLOTSRANGE", *half)
+    one.cmd("CLUSTER", "SET-CONFIG-EPOCH", 1)
+    two.cmd("CLUSTER", "SET-CONFIG-EPOCH", 2)
+    one.cmd("CLUSTER", "MEET", "127.0.0.1", two.port)
+    for node in (one, two):
+        wait_until(lambda n=node: "cluster_state:ok" in n.cmd("CLUSTER", "INFO") and
+                   "cluster_known_nodes:2" in n.cmd("CLUSTER", "INFO"), 15, "the cluster is up")
+    agents = [t.agent(f"a{i}", "--prefix", "{proxy}", address=one.addr, wait=None) for i in (1, 2)]
+    for a in agents:
+        a.wait_mode("normal")
+        a.hold(LIMIT)
+    wait_until(lambda: t.tally.total() == LIMIT, 5, "all slots are used")
+    wait_until(lambda: two.slots("b1", prefix="{proxy}") == LIMIT, 2)
+    t.never_above()
+    agents[0].kill()
+    agents[0].bury()
+    agents[1].wait_held(LIMIT, timeout=SETTLE + 5)
     t.never_above()

@@ -11,6 +11,12 @@ def modes_of(driver):
     return [encrypt for encrypt in MODES if encrypt in capabilities()[driver]["encrypt"]]
 
 
+def refused_login(t, driver, proxy, encrypt):
+    """A login that should fail; short for a driver that goes on trying."""
+    options = {"login_timeout": 3} if capabilities()[driver].get("retries_login") else {}
+    return t.driver(driver, proxy, "login", encrypt, **options)
+
+
 def proxy_with_one_slot(t, server, **proxy_keys):
     """A proxy whose only slot is taken, and the crowd of one that holds it."""
     proxy = t.proxy([t.bucket("b1", server, max_connections=1)],
@@ -35,12 +41,27 @@ def test_driver_through_the_proxy(t, driver):
 
 
 @timeout(120)
+@cases(driver=drivers("strict"))
+def test_strict_driver(t, driver):
+    """TDS 8.0: relayed, and refused by the proxy itself with a certificate that the driver checks."""
+    cert, key = t.certificate()
+    server = t.seed(t.sqlserver(args=["--cert", cert, "--key", key]))
+    proxy, holder = proxy_with_one_slot(t, server, tls_cert_file=cert, tls_key_file=key)
+    run = t.driver(driver, proxy, "login", "strict", ca_file=cert)
+    assert run.error and run.error[0] == 50004, run
+    holder.release()
+    holder.wait_all()
+    assert_basic(t.driver(driver, proxy, "basic", "strict", ca_file=cert), f"{driver} strict")
+    server.wait_connections(0)
+
+
+@timeout(120)
 @cases(driver=DRIVERS)
 def test_driver_shows_the_queue_timeout(t, driver):
     server = t.sqlserver()
     proxy, holder = proxy_with_one_slot(t, server)
     for encrypt in modes_of(driver):
-        run = t.driver(driver, proxy, "login", encrypt)
+        run = refused_login(t, driver, proxy, encrypt)
         assert run.error and run.error[0] == 50004 and run.error[1], f"{driver} {encrypt}: {run}"
     assert server.peak() == 1
     holder.release()
@@ -58,7 +79,7 @@ def test_driver_shows_the_full_queue(t, driver):
     waiting.open(1)
     proxy.wait_metric("proxy_queue_length", 1, bucket_id="b1")
     for encrypt in modes_of(driver):
-        run = t.driver(driver, proxy, "login", encrypt)
+        run = refused_login(t, driver, proxy, encrypt)
         assert run.error and run.error[0] == 50005 and run.error[1], f"{driver} {encrypt}: {run}"
     holder.release()
     waiting.wait_state(HELD, 1)

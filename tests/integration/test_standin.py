@@ -55,6 +55,17 @@ def test_driver(t, driver):
 
 
 @timeout(120)
+@cases(driver=drivers("strict"))
+def test_driver_strict(t, driver):
+    cert, key = t.certificate()
+    server = t.seed(t.sqlserver(args=["--cert", cert, "--key", key]))
+    tap = Tap(t, server)
+    assert_basic(t.driver(driver, tap, "basic", "strict", ca_file=cert), f"{driver} strict")
+    tap.check("strict", server.password)
+    server.wait_connections(0)
+
+
+@timeout(120)
 @cases(driver=DRIVERS)
 def test_driver_sees_the_number_of_a_login_error(t, driver):
     server = t.sqlserver()

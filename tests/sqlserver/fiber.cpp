@@ -18,9 +18,9 @@ namespace sqlserver {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr size_t stack_size = 1024 * 1024; // red zones make frames several times larger
+constexpr size_t stack_size = 4 * 1024 * 1024; // red zones make frames several times larger
 #else
-constexpr size_t stack_size = 256 * 1024;
+constexpr size_t stack_size = 1024 * 1024; // parsers recurse; pages that are never touched cost nothing
 #endif
 constexpr size_t guard_size = 4096;
 constexpr size_t pooled_max = 256; // stacks kept for reuse

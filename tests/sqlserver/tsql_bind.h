@@ -96,7 +96,7 @@ struct binder {
     bool grouped = false;
     int next_alias = 1;
     int views = 0;
-    std::vector<cte_entry> ctes;
+    std::vector<cte_entry> ctes = {};
 };
 
 bound_ptr bind(binder &b, const expr &e);

@@ -108,6 +108,7 @@ struct session {
     int32_t last_error = 0;
     int try_depth = 0, nest = 0;
     bool done_sent = false;
+    std::optional<sql_error> pending_error; // on its way to a CATCH block
     int64_t login_time = 0, batch_time = 0, end_time = 0;
     statement_stats stats;
 };
@@ -132,7 +133,7 @@ struct frame {
     int32_t return_status = 0;
     std::optional<sql_error> caught;          // in a CATCH block
     std::string goto_label;
-    std::vector<std::vector<value>> *capture = nullptr; // INSERT ... EXEC
+    struct row_set *capture = nullptr;        // INSERT ... EXEC
     bool quoted_identifier = true;
 };
 
@@ -178,13 +179,49 @@ value store_column(sqlite3_stmt *st, int index, const type_info &t);
 void store_forget_plans(session *s);
 bool store_create_file(engine *e, database &db, std::string &error);
 
-// --- tsql_exec.cpp
+// --- tsql_exec.cpp: statements and control flow
 enum class flow : uint8_t { next, break_, continue_, return_, goto_, error, abort };
 flow run_block(frame &f, const std::vector<stmt_ptr> &body);
 flow run_stmt(frame &f, const stmt &s);
-void run_frame(frame &f);                                          // all of f.tree, temp tables dropped at the end
-int32_t call_procedure(frame &caller, const object_path &path, std::vector<argument> &arguments,
-                       std::vector<parameter> &values, bool rpc);
-flow report_error(frame &f, sql_error e, uint16_t command);
+flow run_frame(frame &f, const std::vector<stmt_ptr> &body); // temp tables made here are dropped at the end
+// Sends the error, or hands it to the TRY block around; what goes on after it.
+flow report_error(frame &f, sql_error e, const stmt *s);
+
+// --- tsql_exec_query.cpp, tsql_exec_dml.cpp, tsql_exec_ddl.cpp, tsql_exec_set.cpp
+void exec_select(frame &f, const stmt &s);
+void exec_insert(frame &f, const stmt &s);
+void exec_update(frame &f, const stmt &s);
+void exec_delete(frame &f, const stmt &s);
+void exec_ddl(frame &f, const stmt &s);
+void create_table_variable(frame &f, const declaration &d);
+void exec_set(frame &f, const stmt &s);
+void exec_use(frame &f, const stmt &s);
+void exec_dbcc(frame &f, const stmt &s);
+void exec_truncate(frame &f, const stmt &s);
+
+// Rows of an intermediate result, with the types they have.
+struct row_set {
+    std::vector<column> columns;
+    std::vector<std::vector<value>> rows;
+};
+void query_rows(frame &f, const query &q, const void *key, row_set &out);
+void send_rows(frame &f, const row_set &set, uint16_t command, bool count);
+object_ptr create_table(frame &f, const object_path &path, const table_def &def);
+struct resolved;
+void insert_rows(frame &f, const resolved &r, const std::vector<size_t> &targets, const row_set &set,
+                 std::vector<std::vector<value>> *inserted);
+
+// --- tsql_procs.cpp: EXEC, RPC, system procedures
+struct call_argument {
+    std::string name; // lower case, or empty
+    type_info type;
+    value val;
+    bool output = false, use_default = false;
+    std::string variable; // EXEC: gets the output
+};
+flow call_procedure(frame &caller, const object_path &path, std::vector<call_argument> &arguments, int32_t &status);
+flow exec_procedure(frame &f, const stmt &s);
+flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &parameters,
+               std::string_view parameters_text, std::vector<call_argument> &arguments, size_t first, bool in_proc);
 
 } // namespace sqlserver

@@ -620,14 +620,8 @@ plan_ptr plan_expr(frame &f, const expr &e, const type_info *target, bool condit
         return p;
     }
     (void)condition;
-    p->params.clear(); // the text of the subqueries has them already: bind again in order
-    auto again = std::make_shared<plan>();
-    binder b2{f, *again};
-    x = target != nullptr ? bind_typed(b2, e, *target) : bind(b2, e);
-    again->columns = p->columns;
-    again->items = {x};
-    again->sql = "SELECT " + emit(b2, x);
-    return again;
+    p->sql = "SELECT " + emit(b, x);
+    return p;
 }
 
 static value run_plan_expr(frame &f, const expr &e, const type_info *target, type_info &type, int purpose) {

@@ -8,27 +8,19 @@ import re
 import subprocess
 import threading
 
-from common import DriverError, main
+from common import TYPED, DriverError, main
 
 # tsql: Msg 8134 (severity 16, state 1) from STANDIN Line 1:\n\t"Divide by zero error encountered."
 # bsqldb: Msg 8134, Level 16, State 1\nServer 'STANDIN', Line 1\n\tDivide by zero error encountered.
 _TSQL_MESSAGE = re.compile(r'Msg (\d+) \(severity (\d+), state \d+\)[^\n]*:\n\t"(.*?)"', re.S)
 _BSQLDB_MESSAGE = re.compile(r"Msg (\d+), Level (\d+), State \d+\n[^\n]*\n\t(.*)")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DATE = re.compile(r"(\w{3}) +(\d+) (\d{4}) +(\d+):(\d\d):(\d\d)[:.](\d{3})\d*([AP]M)\Z")
-
-
-def _date(text):
-    """FreeTDS's own form of a datetime2, `Feb 29 2024 01:14:15.123PM`, as ISO; any other text as it is."""
-    match = _DATE.match(text)
-    if not match:
-        return text
-    month, day, year, hour, minute, second, fraction, half = match.groups()
-    hour = int(hour) % 12 + (12 if half == "PM" else 0)
-    return f"{year}-{_MONTHS.index(month) + 1:02d}-{int(day):02d} {hour:02d}:{minute}:{second}.{fraction}"
 
 
 class Tool:
+    # bsqldb knows no datetime2, tsql shows it without seconds
+    typed = TYPED.replace("CAST('2024-02-29T13:14:15.123' AS datetime2(3))",
+                          "CONVERT(varchar(23), CAST('2024-02-29T13:14:15.123' AS datetime2(3)), 121)")
+
     def __init__(self, args):
         self.args = args
         self.marker = 0
@@ -44,6 +36,8 @@ class Tool:
 
     def _batch(self, sql):
         """The output of a batch as text."""
+        if self.child.poll() is not None:
+            self.connect()  # bsqldb ends at a server error: its user would start it again
         self.marker += 1
         end = f"#end-{self.marker}#"
         try:
@@ -59,6 +53,7 @@ class Tool:
         else:
             text = "".join(lines)
             self.watchdog.cancel()
+            self.child.wait(10)
             raise self._find_error(text) or DriverError(0, text.strip() or f"{self.args.driver} ended")
         text = "".join(lines)
         error = self._find_error(text)
@@ -76,7 +71,7 @@ class Tool:
         rows = []
         for line in self.rows_of(self._batch(sql)):
             cells = [cell.strip() for cell in line.split("\t")]
-            rows.append([None if cell == "NULL" else _date(cell) for cell in cells])
+            rows.append([None if cell == "NULL" else cell for cell in cells])
         return rows
 
     def execute(self, sql):

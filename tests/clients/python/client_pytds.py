@@ -23,6 +23,10 @@ class PythonTds:
         try:
             return function(*args, **keys)
         except (pytds.Error, OSError, OpenSSL.SSL.Error) as error:
+            # A login that is refused with an error it does not know is tried again until login_timeout is over, then
+            # the driver raises TimeoutError from the last refusal.
+            if isinstance(error, TimeoutError) and isinstance(error.__cause__, pytds.Error):
+                error = error.__cause__
             number = getattr(error, "number", None) or getattr(error, "msg_no", None) or 0
             raise DriverError(number, getattr(error, "text", "") or str(error) or repr(error)) from error
 

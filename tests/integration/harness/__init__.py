@@ -50,6 +50,7 @@ What `t` makes (all return objects of this package; every process has .pid .runn
     t.client(target, encrypt=)              a raw session: .query(sql).rows .scalar(sql) .session .socket .close()
     t.driver(name, target, scenario, encrypt=, **options)   a real driver (tests/clients): .rc .out .error
     t.process(argv)                         anything else
+    t.certificate()                         (cert file, key file) for localhost, self-signed
     t.cutter(port)                          a TCP relay that can cut connections: see cutter.py
 
     try_login(port, user, password, database, encrypt=) -> None or the TdsError (number, text)

@@ -87,6 +87,14 @@ class Test:
         self.closers.append(client.close)
         return client
 
+    def certificate(self, name="server"):
+        """(certificate file, key file), self-signed for localhost and 127.0.0.1; the certificate is its own CA."""
+        cert, key = (os.path.join(self.folder, f"{name}-{part}.pem") for part in ("cert", "key"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out",
+                        cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                       check=True, capture_output=True, timeout=60)
+        return cert, key
+
     def cutter(self, target):
         """A relay in front of `target` (an object with .port, or a port) that can lose what passes."""
         cutter = Cutter(getattr(target, "port", target))

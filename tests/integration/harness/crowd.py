@@ -79,12 +79,13 @@ class Crowd:
     def wait_state(self, state, count, timeout=30.0, members=None):
         """Until at least `count` members are in `state`."""
         wait_until(lambda: self.count(state, members) >= count, timeout,
-                   f"{count} members {state} (are: {self.summary()})")
+                   lambda: f"{count} members {state} (are: {self.summary()})")
 
     def wait_all(self, timeout=60.0, members=None):
         """Until nobody is connecting or holding."""
         chosen = members or self.members
-        wait_until(lambda: all(m.state in (DONE, REFUSED, FAILED) for m in chosen), timeout, "the crowd to finish")
+        wait_until(lambda: all(m.state in (DONE, REFUSED, FAILED) for m in chosen), timeout,
+                   lambda: f"the crowd to finish (is: {self.summary()})")
 
     def summary(self):
         return dict(collections.Counter(m.state for m in self.members)) | {"errors": dict(self.errors())}

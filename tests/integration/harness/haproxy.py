@@ -9,7 +9,7 @@ from .waiting import port_open, wait_until
 
 _CONFIG = """global
     maxconn 8192
-    stats socket {socket} mode 600 level admin
+    stats socket ipv4@127.0.0.1:{stats} level admin
 defaults
     mode tcp
     timeout connect 5s
@@ -30,13 +30,13 @@ class HAProxy(Process):
 
     def __init__(self, name, folder, proxies, balance="leastconn", check=True):
         self.host, self.port = "127.0.0.1", free_port()
-        self.socket_path = os.path.join(folder, f"{name}.sock")
+        self.stats_port = free_port()
         config_path = os.path.join(folder, f"{name}.cfg")
         servers = "".join(
             f"    server {p.name} 127.0.0.1:{p.port}"
             + (f" check port {p.health_port} inter 200ms fall 2 rise 1" if check else "") + "\n" for p in proxies)
         with open(config_path, "w", encoding="utf-8") as file:
-            file.write(_CONFIG.format(socket=self.socket_path, port=self.port, balance=balance, servers=servers))
+            file.write(_CONFIG.format(stats=self.stats_port, port=self.port, balance=balance, servers=servers))
         # On SIGTERM haproxy's status is 143 (128 + 15) in foreground mode without a master.
         super().__init__(name, ["haproxy", "-db", "-f", config_path], os.path.join(folder, f"{name}.log"),
                          exit_ok=(0, 143, -15))
@@ -49,9 +49,7 @@ class HAProxy(Process):
 
     def ask(self, command):
         """One command of the stats socket."""
-        with socket.socket(socket.AF_UNIX) as stats:
-            stats.settimeout(5)
-            stats.connect(self.socket_path)
+        with socket.create_connection(("127.0.0.1", self.stats_port), timeout=5) as stats:
             stats.sendall(command.encode() + b"\n")
             return stats.makefile("r", encoding="utf-8").read()
 

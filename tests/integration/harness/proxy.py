@@ -61,8 +61,8 @@ class Proxy(Process):
 
     def start(self, wait=True):
         self.spawn()
-        if wait:
-            self.wait_ready(self.alive)
+        if wait:  # /health/live answers before the TDS port is open
+            self.wait_ready(self.accepting)
         return self
 
     def alive(self):

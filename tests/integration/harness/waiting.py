@@ -13,7 +13,8 @@ class HarnessError(Exception):
 def wait_until(predicate, timeout, what="condition", interval=0.02):
     """Calls predicate() until it returns something true, and returns that; HarnessError after `timeout` seconds.
 
-    A predicate that raises AssertionError counts as not yet true, and its message is shown at the deadline.
+    A predicate that raises AssertionError counts as not yet true, and its message is shown at the deadline. `what` may be
+    a function, called at the deadline.
     """
     deadline = time.monotonic() + timeout
     last = None
@@ -25,7 +26,7 @@ def wait_until(predicate, timeout, what="condition", interval=0.02):
         except AssertionError as error:
             last = error
         if time.monotonic() >= deadline:
-            raise HarnessError(f"not within {timeout} s: {what} (last: {last!r})")
+            raise HarnessError(f"not within {timeout} s: {what() if callable(what) else what} (last: {last!r})")
         time.sleep(interval)
 
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -175,6 +176,36 @@ static void no_port_is_no_server(void **) {
     http_stop(server);
 }
 
+static int64_t ms_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Port probes connect and say nothing. The health check behind them must not wait for long.
+static void silent_clients_do_not_keep_the_threads(void **) {
+    fixture f;
+    std::vector<int> silent;
+    for (int i = 0; i < 4; ++i) {
+        silent.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in address = loopback(f.options.health_port);
+        assert_int_equal(connect(silent.back(), reinterpret_cast<sockaddr *>(&address), sizeof address), 0);
+    }
+    auto start = std::chrono::steady_clock::now();
+    assert_string_equal(status_of(f.get("/health/live")).c_str(), "200");
+    assert_true(ms_since(start) < 2'500); // two rounds of 500 ms, and room for a busy machine
+    for (int fd : silent)
+        close(fd);
+}
+
+static void stopping_is_quick(void **) {
+    metrics *registry = metrics_create();
+    std::string error;
+    auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < 5; ++i)
+        http_stop(http_start({"127.0.0.1", free_port(), free_port(), 2, ""}, registry, error));
+    assert_true(ms_since(start) < 4'000); // without the wake-up: about 1.5 s each
+    metrics_destroy(registry);
+}
+
 // Snapshots change under readers (run under TSan too).
 static void publishing_and_reading_at_once(void **) {
     fixture f;
@@ -203,6 +234,8 @@ int main() {
         cmocka_unit_test(answers_are_not_cached_nor_guessed),
         cmocka_unit_test(taken_port_is_an_error_that_says_so),
         cmocka_unit_test(no_port_is_no_server),
+        cmocka_unit_test(silent_clients_do_not_keep_the_threads),
+        cmocka_unit_test(stopping_is_quick),
         cmocka_unit_test(publishing_and_reading_at_once),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

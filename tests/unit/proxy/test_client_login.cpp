@@ -1,10 +1,15 @@
 // The proxy's side of a login against clients in memory: every encryption, every habit, split at every byte, garbage at
 // every stage.
+#include <algorithm>
+#include <cstdlib>
+#include <unistd.h>
+#include <utility>
+
+#include <openssl/pem.h>
+
 #include "tls/tls_client.h"
 
 #include "cmocka_cpp.h"
-
-#include <algorithm>
 
 #include "proxy/client_login.h"
 #include "tds/captures.h"
@@ -58,7 +63,7 @@ static bytes receive(line &l) {
     return got;
 }
 
-static bytes exchange(line &l, const bytes &out) {
+static bytes converse(line &l, const bytes &out) {
     bytes got;
     size_t at = 0;
     while (at < out.size()) {
@@ -136,7 +141,7 @@ static void shake_wrapped(line &l, tls_client &tls, size_t packet_size = 4096) {
     for (int flight = 0; flight < 4; ++flight) {
         bool done = tls_client_handshake(tls);
         bytes out = tls_client_take(tls);
-        bytes in = out.empty() ? bytes{} : exchange(l, message(tds_type_prelogin, out, packet_size));
+        bytes in = out.empty() ? bytes{} : converse(l, message(tds_type_prelogin, out, packet_size));
         if (!in.empty())
             tls_client_feed(tls, payload_of(in, tds_type_prelogin));
         if (done)
@@ -148,7 +153,7 @@ static void shake_wrapped(line &l, tls_client &tls, size_t packet_size = 4096) {
 static void shake_strict(line &l, tls_client &tls) {
     for (int flight = 0; flight < 4; ++flight) {
         bool done = tls_client_handshake(tls);
-        tls_client_feed(tls, exchange(l, tls_client_take(tls)));
+        tls_client_feed(tls, converse(l, tls_client_take(tls)));
         if (done)
             return;
     }
@@ -202,7 +207,7 @@ static void test_in_clear(void **) {
         bytes wire = capture_read(client.name);
         for (size_t piece : pieces) {
             line l(tds_tls_policy::allow, piece);
-            bytes got = exchange(l, wire);
+            bytes got = converse(l, wire);
             assert_int_equal(l.left_over, 0);
             check_login(l, client_encryption::none);
             if (client.prelogin)
@@ -218,9 +223,9 @@ static void test_every_split_of_two(void **) {
     bytes wire = capture_read("tedious-login");
     for (size_t split = 1; split < wire.size(); ++split) {
         line l;
-        exchange(l, {wire.begin(), wire.begin() + static_cast<long>(split)});
+        converse(l, {wire.begin(), wire.begin() + static_cast<long>(split)});
         assert_int_equal(l.result, client_login_result::more);
-        exchange(l, {wire.begin() + static_cast<long>(split), wire.end()});
+        converse(l, {wire.begin() + static_cast<long>(split), wire.end()});
         check_login(l, client_encryption::none);
     }
 }
@@ -228,7 +233,7 @@ static void test_every_split_of_two(void **) {
 static void test_tls_disabled(void **) {
     line l(tds_tls_policy::disable);
     bytes wire = capture_read("freetds-tsql-login"); // asks OFF
-    bytes got = exchange(l, wire);
+    bytes got = converse(l, wire);
     assert_int_equal(answered_encryption(got), tds_encrypt_not_supported);
     check_login(l, client_encryption::none);
 }
@@ -237,7 +242,7 @@ static void test_bytes_behind_the_login_are_left(void **) {
     bytes wire = capture_read("tedious-login");
     wire.insert(wire.end(), {1, 2, 3});
     line l;
-    exchange(l, wire);
+    converse(l, wire);
     check_login(l, client_encryption::none);
     assert_int_equal(l.left_over, 3);
     size_t consumed = 9;
@@ -249,7 +254,7 @@ static void test_bytes_behind_the_login_are_left(void **) {
 // jTDS with ssl=off where encryption is required: told so in clear, with the proxy's error.
 static void test_clear_login_where_tls_is_required(void **) {
     line l(tds_tls_policy::require);
-    bytes got = exchange(l, capture_read("jtds-login-no_prelogin"));
+    bytes got = converse(l, capture_read("jtds-login-no_prelogin"));
     assert_int_equal(l.result, client_login_result::closed);
     assert_int_equal(client_login_error_kind(l.c), client_login_error::refused);
     bytes p = payload_of(got, tds_type_response);
@@ -262,12 +267,12 @@ static void test_clear_login_where_tls_is_required(void **) {
 static void test_login_only_one_packet(void **) {
     for (size_t piece : pieces) {
         line l(tds_tls_policy::allow, piece);
-        assert_int_equal(answered_encryption(exchange(l, prelogin(tds_encrypt_off))), tds_encrypt_off);
+        assert_int_equal(answered_encryption(converse(l, prelogin(tds_encrypt_off))), tds_encrypt_off);
         tls_client tls({.server_name = "db.example"});
         shake_wrapped(l, tls);
         bytes last = tls_client_encrypt(tls, message(tds_type_login7, login7()));
         last.insert(last.end(), {0x11, 1, 0, 9}); // plaintext right behind: not read
-        exchange(l, last);
+        converse(l, last);
         check_login(l, client_encryption::login_only);
         assert_int_equal(l.left_over, 4);
         assert_string_equal(std::string(client_login_server_name(l.c)).c_str(), "db.example");
@@ -284,13 +289,13 @@ static void test_login_only_three_packets(void **) {
     for (size_t piece : pieces) {
         for (int habit = 0; habit < 3; ++habit) {
             line l(tds_tls_policy::allow, piece);
-            exchange(l, prelogin(tds_encrypt_off));
+            converse(l, prelogin(tds_encrypt_off));
             tls_client tls;
             shake_wrapped(l, tls);
             bytes out = tls_client_encrypt(tls, habit == 2 ? packets : first);
             bytes more = habit == 0 ? rest : habit == 1 ? tls_client_encrypt(tls, rest) : bytes{};
             out.insert(out.end(), more.begin(), more.end());
-            exchange(l, out);
+            converse(l, out);
             assert_int_equal(l.left_over, 0);
             check_login(l, client_encryption::login_only);
             assert_int_equal(client_login_message(l.c).sspi.size(), 9000);
@@ -311,32 +316,63 @@ static void test_full(void **) {
     for (const auto &c : cases) {
         for (size_t piece : pieces) {
             line l(c.policy, piece);
-            assert_int_equal(answered_encryption(exchange(l, prelogin(c.wish))), c.expected);
+            assert_int_equal(answered_encryption(converse(l, prelogin(c.wish))), c.expected);
             tls_client tls({.version = 0}); // may offer 1.3: gets 1.2
             shake_wrapped(l, tls, piece == 7 ? 100 : 4096);
             assert_string_equal(SSL_get_version(tls.ssl), "TLSv1.2");
-            exchange(l, tls_client_encrypt(tls, message(tds_type_login7, login7(9000))));
+            converse(l, tls_client_encrypt(tls, message(tds_type_login7, login7(9000))));
             check_login(l, client_encryption::full);
             check_error_tokens(tls_client_decrypt(tls, answer(l)));
         }
     }
 }
 
+// A chain of certificates over 4 KiB: the flight is still one message, of several packets.
+static void test_flight_of_several_packets(void **) {
+    const char *dir = getenv("TMPDIR");
+    std::string path = std::string(dir ? dir : "/tmp") + "/tdsbouncer-" + std::to_string(getpid()) + "-chain.pem";
+    SSL_CTX *source = tls_context_ssl(context, tls_mode::wrapped);
+    FILE *f = fopen(path.c_str(), "w");
+    assert_non_null(f);
+    PEM_write_PrivateKey(f, SSL_CTX_get0_privatekey(source), nullptr, nullptr, 0, nullptr, nullptr);
+    for (int i = 0; i < 40; ++i)
+        PEM_write_X509(f, SSL_CTX_get0_certificate(source));
+    fclose(f);
+    tls_context_options options;
+    options.cert_file = path;
+    std::string error;
+    tls_context *saved = std::exchange(context, tls_context_create(options, error));
+    unlink(path.c_str());
+    assert_non_null(context);
+    line l;
+    converse(l, prelogin(tds_encrypt_on));
+    tls_client tls;
+    tls_client_handshake(tls);
+    bytes flight = converse(l, message(tds_type_prelogin, tls_client_take(tls)));
+    assert_true(flight.size() > 8192);
+    assert_int_equal(flight[2] << 8 | flight[3], 4096);
+    tls_client_feed(tls, payload_of(flight, tds_type_prelogin));
+    shake_wrapped(l, tls);
+    converse(l, tls_client_encrypt(tls, message(tds_type_login7, login7())));
+    check_login(l, client_encryption::full);
+    tls_context_destroy(std::exchange(context, saved));
+}
+
 // With a ticket the client finishes last: its last flight comes without an answer.
 static void test_resumption(void **) {
     line first;
-    exchange(first, prelogin(tds_encrypt_on));
+    converse(first, prelogin(tds_encrypt_on));
     tls_client tls;
     shake_wrapped(first, tls);
     SSL_SESSION *session = SSL_get1_session(tls.ssl);
     for (uint8_t wish : {tds_encrypt_off, tds_encrypt_on}) {
         for (size_t piece : pieces) {
             line l(tds_tls_policy::allow, piece);
-            exchange(l, prelogin(wish));
+            converse(l, prelogin(wish));
             tls_client again({.session = session});
             shake_wrapped(l, again);
             assert_int_equal(SSL_session_reused(again.ssl), 1);
-            exchange(l, tls_client_encrypt(again, message(tds_type_login7, login7())));
+            converse(l, tls_client_encrypt(again, message(tds_type_login7, login7())));
             bool full = wish == tds_encrypt_on;
             check_login(l, full ? client_encryption::full : client_encryption::login_only);
             bytes out = answer(l);
@@ -353,9 +389,9 @@ static void test_strict(void **) {
             tls_client tls({.version = version, .alpn = true, .server_name = "db.example"});
             shake_strict(l, tls);
             assert_string_equal(tls_client_alpn(tls).c_str(), "tds/8.0");
-            bytes plain = tls_client_decrypt(tls, exchange(l, tls_client_encrypt(tls, prelogin(4)))); // as go-mssqldb
+            bytes plain = tls_client_decrypt(tls, converse(l, tls_client_encrypt(tls, prelogin(4)))); // as go-mssqldb
             assert_int_equal(answered_encryption(plain), tds_encrypt_not_supported);
-            exchange(l, tls_client_encrypt(tls, message(tds_type_login7, login7(9000))));
+            converse(l, tls_client_encrypt(tls, message(tds_type_login7, login7(9000))));
             check_login(l, client_encryption::strict);
             assert_string_equal(std::string(client_login_server_name(l.c)).c_str(), "db.example");
             assert_int_equal(client_login_answer_delay(l.c), 0);
@@ -367,10 +403,10 @@ static void test_strict(void **) {
 // A text of the greatest length needs more than one packet; each is at most 4096 bytes also through TLS.
 static void test_long_error_through_tls(void **) {
     line l;
-    exchange(l, prelogin(tds_encrypt_on));
+    converse(l, prelogin(tds_encrypt_on));
     tls_client tls;
     shake_wrapped(l, tls);
-    exchange(l, tls_client_encrypt(tls, message(tds_type_login7, login7())));
+    converse(l, tls_client_encrypt(tls, message(tds_type_login7, login7())));
     client_login_answer_error(l.c, 50000, 20, std::string(5000, 'x'));
     bytes plain = tls_client_decrypt(tls, receive(l));
     bytes p = payload_of(plain, tds_type_response);
@@ -391,17 +427,19 @@ static void test_refused_encryption_still_gets_its_answer(void **) {
         uint8_t wish;
         tds_tls_policy policy;
         uint8_t expected;
-    } cases[] = {{tds_encrypt_on, tds_tls_policy::disable, 2}, {tds_encrypt_required, tds_tls_policy::disable, 2},
-                 {tds_encrypt_not_supported, tds_tls_policy::require, 3}, {0x82, tds_tls_policy::allow, 3}};
+    } cases[] = {{tds_encrypt_on, tds_tls_policy::disable, 2},
+                 {tds_encrypt_required, tds_tls_policy::disable, 2},
+                 {tds_encrypt_not_supported, tds_tls_policy::require, 3},
+                 {0x82, tds_tls_policy::allow, 3}};
     for (const auto &c : cases) {
         line l(c.policy);
-        assert_int_equal(answered_encryption(exchange(l, prelogin(c.wish))), c.expected);
+        assert_int_equal(answered_encryption(converse(l, prelogin(c.wish))), c.expected);
         expect_closed(l, client_login_error::refused);
     }
     line l(tds_tls_policy::disable);
     tls_client tls;
     tls_client_handshake(tls);
-    exchange(l, tls_client_take(tls));
+    converse(l, tls_client_take(tls));
     expect_closed(l, client_login_error::refused);
 }
 
@@ -410,7 +448,7 @@ static void test_first_bytes(void **) {
         if (v == tds_type_prelogin || v == tds_type_login7 || v == 0x16)
             continue;
         line l;
-        exchange(l, {static_cast<uint8_t>(v)});
+        converse(l, {static_cast<uint8_t>(v)});
         expect_closed(l, client_login_error::protocol);
     }
 }
@@ -420,54 +458,56 @@ static void test_wrong_order(void **) {
         line l; // two PRELOGINs
         bytes twice = prelogin(tds_encrypt_not_supported), copy = twice;
         twice.insert(twice.end(), copy.begin(), copy.end());
-        exchange(l, twice);
+        converse(l, twice);
         expect_closed(l, client_login_error::protocol);
     }
     for (uint8_t wish : {tds_encrypt_off, tds_encrypt_on}) { // LOGIN7 in clear although TLS was agreed
         line l;
-        exchange(l, prelogin(wish));
-        exchange(l, message(tds_type_login7, login7()));
+        converse(l, prelogin(wish));
+        converse(l, message(tds_type_login7, login7()));
         expect_closed(l, client_login_error::protocol);
         line after;
-        exchange(after, prelogin(wish));
+        converse(after, prelogin(wish));
         tls_client tls;
         shake_wrapped(after, tls);
-        exchange(after, message(tds_type_login7, login7()));
+        converse(after, message(tds_type_login7, login7()));
         expect_closed(after, client_login_error::protocol);
     }
     line l; // a batch in place of the LOGIN7
-    exchange(l, prelogin(tds_encrypt_not_supported));
-    exchange(l, message(tds_type_sql_batch, login7()));
+    converse(l, prelogin(tds_encrypt_not_supported));
+    converse(l, message(tds_type_sql_batch, login7()));
     expect_closed(l, client_login_error::protocol);
 }
 
 static void test_sizes(void **) {
     line big; // PRELOGIN over one packet
-    exchange(big, message(tds_type_prelogin, bytes(4089, 0), 512));
+    converse(big, message(tds_type_prelogin, bytes(4089, 0), 512));
     expect_closed(big, client_login_error::protocol);
+    assert_string_equal(std::string(client_login_error_text(big.c)).c_str(), "message longer than allowed");
     line packet;
-    exchange(packet, {tds_type_login7, 1, 0x10, 0x01, 0, 0, 0, 0}); // 4097 before the size is negotiated
+    converse(packet, {tds_type_login7, 1, 0x10, 0x01, 0, 0, 0, 0}); // 4097 before the size is negotiated
     expect_closed(packet, client_login_error::protocol);
     bytes endless = message(tds_type_login7, bytes(tds_login7_max + 1, 0));
     line login;
-    exchange(login, endless);
+    converse(login, endless);
     expect_closed(login, client_login_error::protocol);
+    assert_string_equal(std::string(client_login_error_text(login.c)).c_str(), "message longer than allowed");
     line empty; // wrapped packets without payload are not free work
-    exchange(empty, prelogin(tds_encrypt_on));
-    exchange(empty, {tds_type_prelogin, 0, 0, 8, 0, 0, 0, 0});
+    converse(empty, prelogin(tds_encrypt_on));
+    converse(empty, {tds_type_prelogin, 0, 0, 8, 0, 0, 0, 0});
     expect_closed(empty, client_login_error::protocol);
 }
 
 static void test_after_first_packet_only_login7_or_tls(void **) {
     for (uint8_t next : bytes{0x12, 0x15, 0x16, 0x01, 0x00}) {
         line l;
-        exchange(l, prelogin(tds_encrypt_off));
+        converse(l, prelogin(tds_encrypt_off));
         tls_client tls;
         shake_wrapped(l, tls);
         bytes packets = message(tds_type_login7, login7(9000));
         bytes out = tls_client_encrypt(tls, std::span(packets).first(4096));
         out.push_back(next);
-        exchange(l, out);
+        converse(l, out);
         expect_closed(l, client_login_error::protocol);
     }
 }
@@ -475,24 +515,24 @@ static void test_after_first_packet_only_login7_or_tls(void **) {
 // A failed handshake is told by an alert, wrapped as the handshake was.
 static void test_alert_is_wrapped(void **) {
     line l;
-    exchange(l, prelogin(tds_encrypt_on));
+    converse(l, prelogin(tds_encrypt_on));
     tls_client tls({.version = TLS1_3_VERSION});
     tls_client_handshake(tls);
-    bytes in = exchange(l, message(tds_type_prelogin, tls_client_take(tls)));
+    bytes in = converse(l, message(tds_type_prelogin, tls_client_take(tls)));
     expect_closed(l, client_login_error::tls);
     assert_int_equal(payload_of(in, tds_type_prelogin)[0], 0x15);
 }
 
 static void test_data_in_the_last_handshake_packet(void **) {
     line l;
-    exchange(l, prelogin(tds_encrypt_on));
+    converse(l, prelogin(tds_encrypt_on));
     tls_client tls;
     tls_client_handshake(tls);
-    tls_client_feed(tls, payload_of(exchange(l, message(tds_type_prelogin, tls_client_take(tls))), tds_type_prelogin));
+    tls_client_feed(tls, payload_of(converse(l, message(tds_type_prelogin, tls_client_take(tls))), tds_type_prelogin));
     tls_client_handshake(tls);
     bytes flight = tls_client_take(tls);
     flight.insert(flight.end(), {0x17, 3, 3, 0, 5, 1, 2, 3, 4, 5});
-    exchange(l, message(tds_type_prelogin, flight));
+    converse(l, message(tds_type_prelogin, flight));
     expect_closed(l, client_login_error::protocol);
 }
 
@@ -501,7 +541,7 @@ static void test_close_notify_in_place_of_login(void **) {
     tls_client tls({.version = TLS1_3_VERSION});
     shake_strict(l, tls);
     SSL_shutdown(tls.ssl);
-    exchange(l, tls_client_take(tls));
+    converse(l, tls_client_take(tls));
     expect_closed(l, client_login_error::tls);
 }
 
@@ -511,7 +551,7 @@ static void test_renegotiation_is_refused(void **) {
     shake_strict(l, tls);
     SSL_renegotiate(tls.ssl);
     tls_client_handshake(tls);
-    bytes alert = exchange(l, tls_client_take(tls));
+    bytes alert = converse(l, tls_client_take(tls));
     assert_int_not_equal(l.result, client_login_result::ready);
     tls_client_feed(tls, alert);
     assert_int_not_equal(SSL_do_handshake(tls.ssl), 1);
@@ -537,21 +577,21 @@ static void test_garbage_at_every_stage(void **) {
         bool strict = round % 3 == 0;
         tls_client tls({.version = TLS1_2_VERSION});
         if (!strict) {
-            exchange(l, stop == 0 ? mangle(prelogin(tds_encrypt_on)) : prelogin(tds_encrypt_on));
+            converse(l, stop == 0 ? mangle(prelogin(tds_encrypt_on)) : prelogin(tds_encrypt_on));
             if (stop == 0)
                 continue;
         }
         if (stop <= 1) {
             tls_client_handshake(tls);
             bytes hello = tls_client_take(tls);
-            exchange(l, mangle(strict ? hello : message(tds_type_prelogin, hello)));
+            converse(l, mangle(strict ? hello : message(tds_type_prelogin, hello)));
             continue;
         }
         strict ? shake_strict(l, tls) : shake_wrapped(l, tls);
         bytes next = strict ? prelogin(2) : message(tds_type_login7, login7());
-        exchange(l, stop == 2 ? mangle(tls_client_encrypt(tls, next)) : tls_client_encrypt(tls, mangle(next)));
+        converse(l, stop == 2 ? mangle(tls_client_encrypt(tls, next)) : tls_client_encrypt(tls, mangle(next)));
         bytes zeros(64, 0);
-        exchange(l, zeros);
+        converse(l, zeros);
     }
 }
 
@@ -559,7 +599,7 @@ static void test_destroyed_at_every_byte(void **) {
     bytes wire = capture_read("freetds-tsql-login");
     for (size_t n = 0; n < 64; ++n) {
         line l;
-        exchange(l, {wire.begin(), wire.begin() + static_cast<long>(n)});
+        converse(l, {wire.begin(), wire.begin() + static_cast<long>(n)});
     }
 }
 
@@ -573,6 +613,7 @@ int main() {
         cmocka_unit_test(test_login_only_one_packet),
         cmocka_unit_test(test_login_only_three_packets),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_flight_of_several_packets),
         cmocka_unit_test(test_resumption),
         cmocka_unit_test(test_strict),
         cmocka_unit_test(test_long_error_through_tls),

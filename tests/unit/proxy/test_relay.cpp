@@ -2,6 +2,7 @@
 // receiver; memory stays bounded; FIN goes through after the last byte; nothing is kept by an idle relay.
 
 #include <cerrno>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -196,6 +197,120 @@ static void reset_is_reported_with_its_side(void **) {
     stop(f);
 }
 
+// ---- many relays in one batch ----------------------------------------------------------------------------------
+
+struct member {
+    fixture f; // its loop and pool are not used
+    stream up, down;
+};
+
+static uv_loop_t shared_loop;
+static relay_pool shared_pool;
+static std::vector<std::unique_ptr<member>> crowd;
+
+static member *member_of(net_conn *conn) {
+    for (auto &m : crowd)
+        if (conn == &m->f.client || conn == &m->f.server)
+            return m.get();
+    return nullptr;
+}
+
+static void crowd_moved(relay_direction *d, relay_result result, int, uint64_t) {
+    auto *m = static_cast<member *>(d->owner);
+    assert_int_equal(result, relay_result::ok);
+    relay_watch(m->f.up, m->f.down);
+}
+
+static void crowd_event(net_conn *conn, unsigned events) {
+    member *m = member_of(conn);
+    for (relay_direction *d : {&m->f.up, &m->f.down}) {
+        bool from = d->from == conn && (events & net_readable);
+        bool to = d->to == conn && (events & net_writable);
+        if ((!from && !to) || (from && !to && relay_later(shared_pool, *d)))
+            continue;
+        int error = 0;
+        uint64_t before = d->bytes;
+        relay_result result = relay_move(shared_pool, *d, error);
+        crowd_moved(d, result, error, before);
+    }
+}
+
+static void crowd_member(size_t i) {
+    crowd.push_back(std::make_unique<member>());
+    member &m = *crowd.back();
+    int a[2], b[2];
+    tcp_pair(a);
+    tcp_pair(b);
+    m.f.client_end = a[0];
+    m.f.server_end = b[0];
+    assert_int_equal(net_conn_open(&shared_loop, &m.f.client, a[1], crowd_event), 0);
+    assert_int_equal(net_conn_open(&shared_loop, &m.f.server, b[1], crowd_event), 0);
+    m.f.up.from = m.f.down.to = &m.f.client;
+    m.f.up.to = m.f.down.from = &m.f.server;
+    m.f.up.owner = m.f.down.owner = &m;
+    relay_watch(m.f.up, m.f.down);
+    m.up = {m.f.client_end, m.f.server_end, 20'000 + i * 100};
+    m.down = {m.f.server_end, m.f.client_end, 200'000 - i * 100};
+}
+
+static void crowd_closed(net_conn *) {}
+
+// A hundred relays moved together: nobody's byte ends up with somebody else.
+static void batched(bool ring) {
+    uv_loop_init(&shared_loop);
+    relay_pool_init(shared_pool, scratch_size, ring);
+    shared_pool.on_moved = crowd_moved;
+    for (size_t i = 0; i < 100; ++i)
+        crowd_member(i);
+    std::minstd_rand random(11);
+    for (size_t left = crowd.size(); left > 0;) {
+        for (auto &m : crowd)
+            for (stream *s : {&m->up, &m->down})
+                push(*s, random() % 12'000 + 1);
+        uv_run(&shared_loop, UV_RUN_NOWAIT);
+        relay_turn(shared_pool);
+        left = 0;
+        for (auto &m : crowd)
+            for (stream *s : {&m->up, &m->down}) {
+                pull(*s, random() % 12'000 + 1);
+                left += s->ended ? 0 : 1;
+            }
+    }
+    for (auto &m : crowd) {
+        assert_int_equal(m->up.received, m->up.total);
+        assert_int_equal(m->down.received, m->down.total);
+        relay_drop(shared_pool, m->f.up);
+        relay_drop(shared_pool, m->f.down);
+        net_conn_close(&m->f.client, crowd_closed);
+        net_conn_close(&m->f.server, crowd_closed);
+    }
+    uv_run(&shared_loop, UV_RUN_DEFAULT);
+    for (auto &m : crowd) {
+        close(m->f.client_end);
+        close(m->f.server_end);
+    }
+    crowd.clear();
+    relay_pool_free(shared_pool);
+    assert_int_equal(uv_loop_close(&shared_loop), 0);
+}
+
+static void batched_on_a_ring(void **) { batched(true); }
+static void batched_call_by_call(void **) { batched(false); }
+
+// A direction dropped between relay_later and relay_turn is left alone.
+static void dropped_before_its_turn(void **) {
+    fixture f;
+    start(f);
+    f.pool.on_moved = [](relay_direction *, relay_result, int, uint64_t) { fail(); };
+    assert_int_equal(send(f.client_end, "x", 1, 0), 1);
+    assert_true(relay_later(f.pool, f.up));
+    relay_drop(f.pool, f.up);
+    relay_turn(f.pool);
+    char byte;
+    assert_int_equal(recv(f.server_end, &byte, 1, 0), -1);
+    stop(f);
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(small_pieces),
@@ -204,6 +319,9 @@ int main() {
         cmocka_unit_test(bulk_uses_a_pipe_and_gives_it_back),
         cmocka_unit_test(idle_relay_owns_nothing),
         cmocka_unit_test(reset_is_reported_with_its_side),
+        cmocka_unit_test(batched_on_a_ring),
+        cmocka_unit_test(batched_call_by_call),
+        cmocka_unit_test(dropped_before_its_turn),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,7 +1,6 @@
 // PRELOGIN: what is tolerated, what is refused, the answer's form, the encryption table.
 #include "cmocka_cpp.h"
 
-
 #include "tds/captures.h"
 #include "tds/packet.h"
 #include "tds/prelogin.h"
@@ -43,7 +42,8 @@ static void test_tolerated(void **) {
     using e = tds_prelogin_error;
     assert_int_equal(parse(with(table({{0, 6, 6}}), 6)), e::none);
     // any order after VERSION, overlapping data, unknown tokens, empty options at and beyond the end
-    assert_int_equal(parse(with(table({{0, 31, 6}, {4, 37, 1}, {1, 37, 1}, {9, 31, 2}, {3, 38, 0}, {5, 999, 0}}), 7)), e::none);
+    assert_int_equal(parse(with(table({{0, 31, 6}, {4, 37, 1}, {1, 37, 1}, {9, 31, 2}, {3, 38, 0}, {5, 999, 0}}), 7)),
+                     e::none);
     assert_int_equal(parse(with(table({{0, 16, 6}, {1, 16, 1}, {2, 0, 0}}), 6)), e::none);
 }
 
@@ -78,7 +78,8 @@ static void test_mangled_captures(void **) {
         bytes payload(wire.begin() + 8, wire.begin() + (wire[2] << 8 | wire[3]));
         assert_int_equal(parse(payload), tds_prelogin_error::none);
         for (size_t n = 0; n < payload.size(); ++n)
-            assert_int_not_equal(parse({payload.begin(), payload.begin() + static_cast<long>(n)}), tds_prelogin_error::none);
+            assert_int_not_equal(parse({payload.begin(), payload.begin() + static_cast<long>(n)}),
+                                 tds_prelogin_error::none);
         for (size_t i = 0; i < payload.size(); ++i)
             for (unsigned v = 0; v < 256; ++v) {
                 bytes changed = payload;
@@ -154,11 +155,11 @@ static void test_encryption_table(void **) {
         o allow_outcome, require_outcome, disable_outcome;
     };
     const row rows[] = {
-        {0x00, 0, 3, 2, o::login_only, o::full, o::none}, {0x01, 1, 1, 2, o::full, o::full, o::refuse},
-        {0x02, 2, 3, 2, o::none, o::refuse, o::none},     {0x03, 1, 1, 2, o::full, o::full, o::refuse},
+        {0x00, 0, 3, 2, o::login_only, o::full, o::none},   {0x01, 1, 1, 2, o::full, o::full, o::refuse},
+        {0x02, 2, 3, 2, o::none, o::refuse, o::none},       {0x03, 1, 1, 2, o::full, o::full, o::refuse},
         {0x80, 0, 3, 2, o::login_only, o::full, o::refuse}, {0x81, 1, 1, 2, o::full, o::full, o::refuse},
-        {0x82, 3, 3, 3, o::refuse, o::refuse, o::refuse}, {0x83, 1, 1, 2, o::full, o::full, o::refuse},
-        {0x20, 0, 3, 2, o::login_only, o::full, o::none}, {0x21, 1, 1, 2, o::full, o::full, o::refuse},
+        {0x82, 3, 3, 3, o::refuse, o::refuse, o::refuse},   {0x83, 1, 1, 2, o::full, o::full, o::refuse},
+        {0x20, 0, 3, 2, o::login_only, o::full, o::none},   {0x21, 1, 1, 2, o::full, o::full, o::refuse},
     };
     for (const row &r : rows) {
         auto allow = tds_encryption_decide(r.client, tds_tls_policy::allow);
@@ -186,12 +187,9 @@ static void test_encryption_table(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_tolerated),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_mangled_captures),
-        cmocka_unit_test(test_answer_has_the_shape_of_a_servers),
-        cmocka_unit_test(test_answer_rules),
-        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_tolerated),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_mangled_captures), cmocka_unit_test(test_answer_has_the_shape_of_a_servers),
+        cmocka_unit_test(test_answer_rules),     cmocka_unit_test(test_request),
         cmocka_unit_test(test_encryption_table),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

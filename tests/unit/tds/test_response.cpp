@@ -86,8 +86,8 @@ static bytes loginack(uint32_t version) {
 }
 
 static void test_loginack(void **) {
-    assert_true((loginack(tds_7_4) ==
-                 bytes{0xad, 16, 0, 1, 0x74, 0, 0, 4, 3, 'S', 0, 'Q', 0, 'L', 0, 16, 0, 0x0a, 0xbc}));
+    assert_true(
+        (loginack(tds_7_4) == bytes{0xad, 16, 0, 1, 0x74, 0, 0, 4, 3, 'S', 0, 'Q', 0, 'L', 0, 16, 0, 0x0a, 0xbc}));
     auto version = [](uint32_t asked) {
         bytes t = loginack(asked);
         return bytes(t.begin() + 4, t.begin() + 8);
@@ -128,7 +128,8 @@ static void test_messages_of_any_size(void **) {
             bool last = at + h.length == out.size();
             assert_int_equal(h.status, last ? 1 : 0);
             assert_true(h.length > tds_header_size);
-            back.insert(back.end(), out.begin() + static_cast<long>(at + 8), out.begin() + static_cast<long>(at + h.length));
+            back.insert(back.end(), out.begin() + static_cast<long>(at + 8),
+                        out.begin() + static_cast<long>(at + h.length));
             at += h.length;
         }
         assert_true(back == payload);
@@ -159,10 +160,14 @@ static void test_login_error(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_wide_and_narrow), cmocka_unit_test(test_info_by_severity),
-        cmocka_unit_test(test_long_texts_are_cut),    cmocka_unit_test(test_done),
-        cmocka_unit_test(test_loginack),              cmocka_unit_test(test_envchange),
-        cmocka_unit_test(test_messages_of_any_size),  cmocka_unit_test(test_login_error),
+        cmocka_unit_test(test_error_wide_and_narrow),
+        cmocka_unit_test(test_info_by_severity),
+        cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_done),
+        cmocka_unit_test(test_loginack),
+        cmocka_unit_test(test_envchange),
+        cmocka_unit_test(test_messages_of_any_size),
+        cmocka_unit_test(test_login_error),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

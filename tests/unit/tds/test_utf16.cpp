@@ -15,7 +15,8 @@ static bytes wire_of(std::initializer_list<unsigned> units) {
 }
 
 static void test_to_utf8(void **) {
-    assert_string_equal(tds_utf8(wire_of({'a', 0xe4, 0x20ac, 0xd83d, 0xde00})).c_str(), "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    assert_string_equal(tds_utf8(wire_of({'a', 0xe4, 0x20ac, 0xd83d, 0xde00})).c_str(),
+                        "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
     assert_int_equal(tds_utf8({}).size(), 0);
     assert_int_equal(tds_utf8(wire_of({0, 'x'})).size(), 2);
 }
@@ -39,7 +40,8 @@ static void test_round_trip(void **) {
     for (unsigned c = 0; c <= 0x10ffff; c += c < 0x900 || (c > 0xd700 && c < 0xe100) || c > 0x10ff00 ? 1 : 97) {
         if (c >= 0xd800 && c <= 0xdfff)
             continue;
-        bytes w = c < 0x10000 ? wire_of({c}) : wire_of({0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff)});
+        bytes w =
+            c < 0x10000 ? wire_of({c}) : wire_of({0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff)});
         std::string text = tds_utf8(w);
         bytes back;
         assert_int_equal(tds_utf16_append(text, 10, back), w.size() / 2);
@@ -79,9 +81,12 @@ static void test_limit_keeps_pairs_whole(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_to_utf8),        cmocka_unit_test(test_lone_surrogates),
-        cmocka_unit_test(test_odd_byte_is_ignored), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_malformed_utf8), cmocka_unit_test(test_limit_keeps_pairs_whole),
+        cmocka_unit_test(test_to_utf8),
+        cmocka_unit_test(test_lone_surrogates),
+        cmocka_unit_test(test_odd_byte_is_ignored),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_malformed_utf8),
+        cmocka_unit_test(test_limit_keeps_pairs_whole),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -3,11 +3,10 @@
 
 #include "cmocka_cpp.h"
 
+#include "tds/captures.h"
 #include "tls/client_hello.h"
 #include "tls/tls_client.h"
 #include "tls/tls_record.h"
-
-using bytes = std::vector<uint8_t>;
 
 static bytes hello(const tls_client_options &options) {
     tls_client c(options);
@@ -55,6 +54,19 @@ static void test_real_hellos(void **) {
     }
 }
 
+// The hellos that real drivers sent (recorded inside their PRELOGIN packets).
+static void test_drivers_hellos(void **) {
+    const char *names[][2] = {
+        {"freetds-tsql", ""}, {"go-mssqldb", ""}, {"jtds", ""}, {"pytds", "127.0.0.1"}, {"tedious", "127.0.0.1"}};
+    for (const auto &[driver, server_name] : names) {
+        bytes wire = file_read(std::string(REPO_DIR "/tests/unit/tls/data/hello-") + driver + ".bin");
+        assert_true(wire.size() > 200);
+        check_all_splits(wire, server_name, false, false);
+        for (size_t piece : {1U, 100U})
+            check_all_splits(fragmented(wire, piece), server_name, false, false);
+    }
+}
+
 static void test_split_over_records(void **) {
     bytes one = hello({.version = 0, .alpn = true, .server_name = "db.example"});
     for (size_t piece : {1U, 2U, 3U, 5U, 64U, 200U})
@@ -68,7 +80,7 @@ static void test_not_a_hello(void **) {
     assert_int_equal(parse(bytes{0x16, 2}, h), tls_hello_result::error);
     assert_int_equal(parse(bytes{0x16, 3, 1, 0, 0}, h), tls_hello_result::error);
     assert_int_equal(parse(bytes{0x16, 3, 1, 0xff, 0xff}, h), tls_hello_result::error);
-    assert_int_equal(parse(bytes{0x16, 3, 1, 0, 5, 2}, h), tls_hello_result::error);          // ServerHello
+    assert_int_equal(parse(bytes{0x16, 3, 1, 0, 5, 2}, h), tls_hello_result::error);             // ServerHello
     assert_int_equal(parse(bytes{0x16, 3, 1, 0, 9, 1, 0xff, 0, 0}, h), tls_hello_result::error); // too long
     assert_int_equal(parse(bytes{'G', 'E', 'T', ' ', '/'}, h), tls_hello_result::error);
 }
@@ -128,16 +140,21 @@ static void test_record_header(void **) {
         assert_int_equal(tls_record_parse({good, n}, size), tls_record_result::more);
     assert_int_equal(tls_record_parse(good, size), tls_record_result::ok);
     assert_int_equal(size, 5 + 16384 + 2048);
-    const uint8_t bad[][5] = {{0x17, 3, 3, 0x48, 0x01}, {0x17, 3, 3, 0, 0}, {0x13, 3, 3, 0, 1}, {0x18, 3, 3, 0, 1}, {0x17, 4, 3, 0, 1}};
+    const uint8_t bad[][5] = {
+        {0x17, 3, 3, 0x48, 0x01}, {0x17, 3, 3, 0, 0}, {0x13, 3, 3, 0, 1}, {0x18, 3, 3, 0, 1}, {0x17, 4, 3, 0, 1}};
     for (const auto &b : bad)
         assert_int_equal(tls_record_parse(b, size), tls_record_result::error);
 }
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_hellos),    cmocka_unit_test(test_split_over_records),
-        cmocka_unit_test(test_not_a_hello),    cmocka_unit_test(test_bounded),
-        cmocka_unit_test(test_mangled),        cmocka_unit_test(test_inner_lengths),
+        cmocka_unit_test(test_real_hellos),
+        cmocka_unit_test(test_drivers_hellos),
+        cmocka_unit_test(test_split_over_records),
+        cmocka_unit_test(test_not_a_hello),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_mangled),
+        cmocka_unit_test(test_inner_lengths),
         cmocka_unit_test(test_record_header),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -33,7 +33,8 @@ struct tls_client {
         std::string alpn = o.other_alpn ? o.other_alpn : "tds/8.0";
         alpn.insert(alpn.begin(), static_cast<char>(alpn.size()));
         if (o.alpn || o.other_alpn)
-            SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t *>(alpn.data()), static_cast<unsigned>(alpn.size()));
+            SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t *>(alpn.data()),
+                                static_cast<unsigned>(alpn.size()));
         if (o.server_name != nullptr)
             SSL_set_tlsext_host_name(ssl, o.server_name);
         if (o.session != nullptr)
@@ -48,7 +49,9 @@ struct tls_client {
     tls_client &operator=(const tls_client &) = delete;
 };
 
-inline bool tls_client_handshake(tls_client &c) { return SSL_do_handshake(c.ssl) == 1; }
+inline bool tls_client_handshake(tls_client &c) {
+    return SSL_do_handshake(c.ssl) == 1;
+}
 
 inline void tls_client_feed(tls_client &c, std::span<const uint8_t> cipher) {
     if (!cipher.empty())
