@@ -20,6 +20,24 @@ static void iobuf_compact(iobuf &b) {
     b.done = 0;
 }
 
+// Not by realloc: what moves may hold a password, and nothing may be left of it where it was.
+static bool iobuf_grow(iobuf &b, size_t need) {
+    size_t capacity = std::max<size_t>(smallest, b.capacity);
+    while (capacity < need)
+        capacity *= 2;
+    auto *data = static_cast<uint8_t *>(malloc(capacity));
+    if (data == nullptr)
+        return false;
+    if (b.data != nullptr) {
+        memcpy(data, b.data, b.filled);
+        explicit_bzero(b.data, b.capacity);
+        free(b.data);
+    }
+    b.data = data;
+    b.capacity = static_cast<uint32_t>(capacity);
+    return true;
+}
+
 std::span<uint8_t> iobuf_room(iobuf &b, size_t want, size_t limit) {
     size_t pending = iobuf_size(b);
     limit = std::min<size_t>(limit, UINT32_MAX / 2);
@@ -27,16 +45,8 @@ std::span<uint8_t> iobuf_room(iobuf &b, size_t want, size_t limit) {
         return {};
     if (b.capacity - b.filled < want)
         iobuf_compact(b);
-    if (b.capacity - b.filled < want) {
-        size_t capacity = std::max<size_t>(smallest, b.capacity);
-        while (capacity < pending + want)
-            capacity *= 2;
-        auto *data = static_cast<uint8_t *>(realloc(b.data, capacity));
-        if (data == nullptr)
-            return {};
-        b.data = data;
-        b.capacity = static_cast<uint32_t>(capacity);
-    }
+    if (b.capacity - b.filled < want && !iobuf_grow(b, pending + want))
+        return {};
     return {b.data + b.filled, std::min<size_t>(b.capacity - b.filled, limit - pending)};
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,7 @@ struct redis_coord {
     std::string message;
     std::vector<redis_bucket> buckets; // never resized: replies point into it
     std::vector<std::string> instances;
+    std::map<std::string, uint64_t> lives_until; // boottime_ms when another's heartbeat ends if no beat renews it
 
     redis_link *command; // null while not connected, or connecting
     redis_link *subscription;

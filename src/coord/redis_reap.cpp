@@ -1,6 +1,11 @@
 // Giving back what dead instances held, and checking the counts.
+//
+// A heartbeat that is gone is a death only if it ran out: every look at one that lives notes when it would end. One
+// that goes before its time was deleted or evicted, or Redis' clock has jumped; its owner has one interval to beat
+// again.
 #include "coord/redis_coord.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/log.h"
@@ -35,10 +40,26 @@ static void on_reaped(void *user, const redisReply *reply) {
         log_warn("reap: instance is dead, its slots are free again", {{"other", r->id}, {"slots", freed}});
 }
 
-static void on_exists(void *user, const redisReply *reply) {
+static constexpr uint64_t grace = 500; // ms beyond one interval
+static constexpr uint64_t slack = 100; // ms: what was noted includes the way of the reply
+
+// `left`: PTTL of the other's heartbeat, -2 when it is gone. True when its time was over.
+static bool has_run_out(redis_coord &c, const std::string &id, int64_t left) {
+    uint64_t now = boottime_ms();
+    auto known = c.lives_until.find(id);
+    if (left >= 0)
+        c.lives_until[id] = now + static_cast<uint64_t>(left);
+    else if (left == -2 && (known == c.lives_until.end() || known->second > now + c.clock.interval + grace))
+        c.lives_until[id] = now + c.clock.interval + grace;
+    else
+        return left == -2 && known->second <= now + slack;
+    return false;
+}
+
+static void on_looked(void *user, const redisReply *reply) {
     std::unique_ptr<reap_case> r(static_cast<reap_case *>(user));
     redis_coord &c = *r->coordinator;
-    if (reply_integer(reply, 1) != 0 || !may_reap(c))
+    if (reply == nullptr || !has_run_out(c, r->id, reply_integer(reply, 0)) || !may_reap(c))
         return;
     const redis_config &o = c.configuration->redis;
     uint64_t least = o.heartbeat_ttl > o.heartbeat_interval ? o.heartbeat_ttl - o.heartbeat_interval : 0;
@@ -52,11 +73,14 @@ static void on_exists(void *user, const redisReply *reply) {
 void reap_others(redis_coord &c) {
     if (!may_reap(c))
         return;
+    std::erase_if(c.lives_until, [&c](const auto &known) {
+        return std::find(c.instances.begin(), c.instances.end(), known.first) == c.instances.end();
+    });
     for (const std::string &id : c.instances) {
         if (id == c.id)
             continue;
         auto r = std::make_unique<reap_case>(reap_case{&c, id});
-        if (redis_link_command(c.command, {"EXISTS", instance_key(c, id, "heartbeat")}, on_exists, r.get()))
+        if (redis_link_command(c.command, {"PTTL", instance_key(c, id, "heartbeat")}, on_looked, r.get()))
             (void)r.release();
     }
 }

@@ -399,6 +399,8 @@ void session_deadline(client_session *s) {
         session_close(s, s->reason);
         return;
     }
+    if (s->state == session_state::refusing && refusal_deadline(s))
+        return;
     slots_count_error(s->root, s->bucket, "timeout");
     session_close(s, "login_timeout", session_state_name(s->state));
 }

@@ -8,7 +8,7 @@ static constexpr uint64_t tick_ms = 100;
 static constexpr uint64_t publish_ms = 1'000;
 
 // Sessions of one state were put on its list in the order of time, so deadlines rise along it as long as all have the same
-// span; refusing and relaying sessions get other ones, so those lists are walked to the end.
+// span; refusing and relaying sessions get different ones, so those lists are walked to the end.
 static void session_deadlines(proxy *root, session_state state, bool ordered, uint64_t now) {
     session_list &l = root->sessions[static_cast<size_t>(state)];
     for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
@@ -67,7 +67,7 @@ static void tick(uv_timer_t *timer) {
         probe_tick(root, pb.get(), now);
     }
     session_deadlines(root, session_state::greeting, true, now);
-    session_deadlines(root, session_state::refusing, true, now);
+    session_deadlines(root, session_state::refusing, false, now);
     session_deadlines(root, session_state::lingering, true, now);
     server_ticks(root, server_state::connecting, now);
     server_ticks(root, server_state::closing, now);

@@ -50,7 +50,7 @@ static void log_end(client_session *s) {
     if (kind == client_login_error::answered)
         return;
     slots_count_error(s->root, s->bucket, kind == client_login_error::tls ? "tls" : "protocol");
-    log_warn("login ended before its error could be told",
+    log_warn("login ended before its own error could be told",
              {{"session", s->id}, {"error", client_login_error_text(s->login)}});
 }
 
@@ -60,10 +60,24 @@ static void refusal_finish(client_session *s) {
     session_linger(s, "refused");
 }
 
+// Some clients lose an answer that comes at once: the deadline becomes the time to answer.
+static bool refusal_delayed(client_session *s) {
+    unsigned delay = s->answering ? 0 : client_login_answer_delay(s->login);
+    if (delay == 0)
+        return false;
+    s->answering = true;
+    s->deadline = proxy_now(s->root) + delay;
+    net_conn_watch(&s->client, 0);
+    return true;
+}
+
 // After any input: answer a login that is ready, send, and go on as far as it has come.
 static void refusal_step(client_session *s, client_login_result result) {
-    if (result == client_login_result::ready)
+    if (result == client_login_result::ready) {
+        if (refusal_delayed(s))
+            return;
         client_login_answer_error(s->login, s->error);
+    }
     if (!refusal_flush(s))
         return;
     bool unsent = !client_login_output(s->login).empty();
@@ -112,6 +126,16 @@ void refusal_event(client_session *s, unsigned events) {
         explicit_bzero(got.data(), got.size()); // it may have held a password
     }
     refusal_step(s, result);
+}
+
+bool refusal_deadline(client_session *s) {
+    if (!s->answering)
+        return false;
+    s->answering = false;
+    s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
+    client_login_answer_error(s->login, s->error);
+    refusal_step(s, client_login_result::closed);
+    return true;
 }
 
 void refusal_end(client_session *s) {

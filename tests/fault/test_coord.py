@@ -176,13 +176,49 @@ def test_lost_keys_under_load(t):
     for a in agents:
         a.line("churn 0 40")
     for key in ("proxy:bucket:b1:count", "proxy:instances", "proxy:bucket:b1:max", "proxy:instance:a1:heartbeat",
-                "proxy:instance:a2:conns", "proxy:bucket:b1:count", "proxy:epoch"):
+                "proxy:bucket:b1:count", "proxy:epoch", "proxy:bucket:b1:count"):
         grants = t.tally.grants()
         wait_until(lambda: t.tally.grants() > grants + 200, 10, f"load before {key}")
         t.server.cmd("DEL", key)
     for a in agents:
         a.hold(10)
     t.exact(*agents, timeout=6)
+    t.never_above()
+
+
+def test_lost_heartbeat_is_no_death(t):
+    """DEL (or eviction) of the heartbeat of a quiet instance: it lives, and beats again within its interval."""
+    t.redis()
+    a, b, thirsty = t.agents(3)
+    a.hold(25)
+    a.wait_held(25)
+    b.hold(25)
+    b.wait_held(25)
+    thirsty.hold(LIMIT)
+    time.sleep(SETTLE)
+    for _ in range(12):
+        t.server.cmd("DEL", "proxy:instance:a1:heartbeat")
+        wait_until(lambda: t.server.cmd("EXISTS", "proxy:instance:a1:heartbeat") == 1, 2, "the next beat")
+    t.exact(a, b, thirsty)
+    t.never_above()
+    assert "reap" not in b.log_text() + thirsty.log_text()
+
+
+def test_lost_numbers_of_one_instance(t):
+    """DEL of an instance's hash: its next heartbeat says again what it holds, and the next audit puts the count right."""
+    t.redis()
+    agents = t.agents(2)
+    for a in agents:
+        a.hold(15)
+        a.wait_held(15)
+    t.server.cmd("DEL", "proxy:instance:a1:conns")
+    wait_until(lambda: t.server.instance_slots("a1", "b1") == 15, 2, "the next beat")
+    t.exact(*agents, timeout=5)
+    t.server.cmd("DEL", "proxy:instance:a1:conns")
+    agents[0].hold(5)  # a release that finds fewer than it gives back
+    t.exact(*agents, timeout=5)
+    agents[1].hold(LIMIT)
+    agents[1].wait_held(45)
     t.never_above()
 
 
@@ -304,7 +340,7 @@ def test_limit_changed_by_operator(t):
     wait_until(lambda: t.tally.total() == 60, 3, "60 in use")
     t.never_above(60)
     t.exact(*agents)
-    assert all(a.bucket()["max"] == 60 for a in agents)
+    wait_until(lambda: all(a.bucket()["max"] == 60 for a in agents), 2, "everybody knows")
 
 
 def test_lowered_limit_holds_at_once(t):

@@ -188,7 +188,7 @@ static void set_frame(frame &f, session *s, host &h) {
     f.s = s;
     f.h = &h;
     s->try_depth = s->nest = 0;
-    s->done_sent = false;
+    s->done_sent = s->result_open = false;
     s->pending_error.reset();
     s->batch_time = datetime_number(datetime_now(false));
     s->stats.running = true;

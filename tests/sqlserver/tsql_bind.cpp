@@ -256,6 +256,16 @@ static bound_ptr bind_text_plus(bound_ptr a, bound_ptr b) {
     return out;
 }
 
+// What an operand counts as in decimal arithmetic: an integer literal has as many digits as it is written with.
+static type_info operand_decimal(const bound &v, const bound &other) {
+    if (is_char(v.type.id))
+        return other.type;
+    type_info t = decimal_type_of(v.type);
+    if (v.kind == bound_kind::literal && is_integer(v.type.id))
+        t.precision = static_cast<uint8_t>(std::to_string(std::llabs(v.literal.i64)).size());
+    return t;
+}
+
 bound_ptr bind_binary(const std::string &op, bound_ptr a, bound_ptr b, int32_t line) {
     (void)line;
     if (a->untyped_null)
@@ -288,9 +298,13 @@ bound_ptr bind_binary(const std::string &op, bound_ptr a, bound_ptr b, int32_t l
         type_info wide{type_id::float_, 0, 0, 0};
         out = make_call(call_float, t.id == type_id::real_ && x == y ? t : wide, {convert_to(a, t), convert_to(b, t)}, op);
     } else if (is_exact(t.id)) {
-        type_info result = decimal_result(op[0], is_char(x) ? b->type : a->type, is_char(y) ? a->type : b->type);
-        auto side = [&](bound_ptr v) { return is_exact(v->type.id) ? v : convert_to(v, decimal_type_of(is_char(v->type.id) ? t : v->type)); };
-        out = make_call(call_decimal, result, {side(a), side(b)}, op);
+        type_info ta = operand_decimal(*a, *b), tb = operand_decimal(*b, *a), result = decimal_result(op[0], ta, tb);
+        if (!is_exact(x) && !is_exact(y))
+            result.id = type_id::numeric_;
+        else
+            result.id = is_exact(x) ? x : y;
+        auto side = [&](bound_ptr v, const type_info &want) { return is_exact(v->type.id) ? v : convert_to(v, want); };
+        out = make_call(call_decimal, result, {side(a, ta), side(b, tb)}, op);
     } else if (is_money(t.id)) {
         out = make_call(call_money, t, {convert_to(a, t), convert_to(b, t)}, op);
     } else {

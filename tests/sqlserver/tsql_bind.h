@@ -146,6 +146,7 @@ struct system_view {
     std::vector<source_column> columns;
     void (*rows)(session *s, database *db, std::vector<std::vector<value>> &out);
 };
+const std::vector<system_view> &all_system_views(); // tsql_system_views.cpp
 const system_view *find_system_view(std::string_view schema, std::string_view name);
 void register_system_views(session *s, sqlite3 *conn);
 

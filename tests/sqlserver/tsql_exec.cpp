@@ -62,6 +62,8 @@ flow report_error(frame &f, sql_error e, const stmt *s) {
     if (x->try_depth > 0 && e.severity < 20) {
         if (x->trancount > 0 && !raised && (x->options.xact_abort || fatal))
             x->doomed = true;
+        if (x->result_open) // a result that has begun must end
+            send_done(f, done_error, command_of(s), 0);
         x->pending_error = e;
         return flow::error;
     }
@@ -72,6 +74,7 @@ flow report_error(frame &f, sql_error e, const stmt *s) {
     if (statement_terminated(e.number))
         f.h->message(3621, 0, 0, "The statement has been terminated.", f.procedure, e.line);
     x->done_sent = true;
+    x->result_open = false;
     f.h->done(f.in_proc ? done_kind::done_in_proc : done_kind::done, done_error, command_of(s), 0);
     if (e.severity >= 20)
         f.h->close_connection();

@@ -155,6 +155,7 @@ void exec_select(frame &f, const stmt &s) {
     bool begun = false;
     auto begin = [&] {
         f.h->columns(p->columns);
+        f.s->result_open = true;
         if (!p->order.empty())
             f.h->order(p->order);
         begun = true;

@@ -35,6 +35,7 @@ void send_done(frame &f, uint16_t status, uint16_t command, uint64_t rows) {
     if (f.in_proc && f.s->options.nocount && !select && (status & done_error) == 0)
         return;
     f.s->done_sent = true;
+    f.s->result_open = false;
     f.h->done(f.in_proc ? done_kind::done_in_proc : done_kind::done, status, command, status & done_count ? rows : 0);
 }
 

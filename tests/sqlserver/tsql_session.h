@@ -108,6 +108,7 @@ struct session {
     int32_t last_error = 0;
     int try_depth = 0, nest = 0;
     bool done_sent = false;
+    bool result_open = false; // columns were sent and no DONE yet
     std::optional<sql_error> pending_error; // on its way to a CATCH block
     int64_t login_time = 0, batch_time = 0, end_time = 0;
     statement_stats stats;

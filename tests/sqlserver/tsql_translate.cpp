@@ -459,6 +459,7 @@ static std::string translate_core(binder &b, const query &q, std::vector<bound_p
 static std::string wrap_converted(binder &b, const std::string &sql, const std::vector<bound_ptr> &have,
                                   const std::vector<type_info> &want) {
     std::string alias = "q" + std::to_string(b.next_alias++), text = "SELECT ";
+    bool changes = false;
     for (size_t i = 0; i < have.size(); i++) {
         auto field = std::make_shared<bound>();
         field->kind = bound_kind::column;
@@ -467,9 +468,10 @@ static std::string wrap_converted(binder &b, const std::string &sql, const std::
         field->columns = true;
         field->text = alias + ".c" + std::to_string(i + 1);
         bound_ptr x = have[i]->untyped_null ? field : convert_to(field, want[i]);
+        changes = changes || x->kind != bound_kind::column;
         text += (i > 0 ? "," : "") + emit_collated(b, x) + " AS c" + std::to_string(i + 1);
     }
-    return text + " FROM (" + sql + ") AS " + alias;
+    return changes ? text + " FROM (" + sql + ") AS " + alias : sql;
 }
 
 // The right side's parts are numbered after the left's, so a recursive CTE is known before its right side is seen.
@@ -505,7 +507,11 @@ static std::string translate_set(binder &b, const query &q, std::vector<bound_pt
     }
     if (recursive == nullptr)
         left = wrap_converted(b, left, left_items, types);
-    right = wrap_converted(b, right, right_items, types);
+    bool compound = q.right->core == nullptr && q.right->values.empty(); // a chain without parentheses would regroup
+    if (recursive == nullptr)
+        right = wrap_converted(b, right, right_items, types);
+    if (compound)
+        right = "SELECT * FROM (" + right + ")";
     return left + " " + q.set_op + " " + right;
 }
 

@@ -29,9 +29,10 @@ public final class Client {
         return ARGS.getOrDefault(name, otherwise);
     }
 
-    // The oldest server error of a chain; the drivers put their own remarks behind or around it.
+    // The server's number and text, without what mssql-jdbc puts in front (an error while rows are read) and behind.
     private static String errorFacts(SQLException error) {
-        String text = String.valueOf(error.getMessage()).replaceAll("\\s*ClientConnectionId:\\S+", "");
+        String text = String.valueOf(error.getMessage()).replaceAll("\\s*ClientConnectionId:\\S+", "")
+            .replaceAll("^An error occurred during the current command \\(Done status -?\\d+\\)\\.\\s*", "");
         return "number=" + error.getErrorCode() + " text=" + text.replaceAll("\\s+", " ").trim();
     }
 

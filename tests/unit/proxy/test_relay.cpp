@@ -97,6 +97,7 @@ static uint8_t pattern(size_t i) { return static_cast<uint8_t>((i * 2654435761u)
 struct stream {
     int from, to;
     size_t total;
+    size_t salt = 0; // makes its bytes unlike other streams'
     size_t sent = 0, received = 0;
     bool ended = false; // EOF seen
 };
@@ -104,7 +105,7 @@ struct stream {
 static void push(stream &s, size_t most) {
     std::vector<uint8_t> piece(std::min(most, s.total - s.sent));
     for (size_t i = 0; i < piece.size(); ++i)
-        piece[i] = pattern(s.sent + i);
+        piece[i] = pattern(s.salt + s.sent + i);
     ssize_t n = piece.empty() ? 0 : send(s.from, piece.data(), piece.size(), MSG_NOSIGNAL);
     if (n > 0)
         s.sent += static_cast<size_t>(n);
@@ -118,7 +119,7 @@ static void pull(stream &s, size_t most) {
     if (n == 0)
         s.ended = true;
     for (ssize_t i = 0; i < n; ++i)
-        assert_int_equal(piece[static_cast<size_t>(i)], pattern(s.received + static_cast<size_t>(i)));
+        assert_int_equal(piece[static_cast<size_t>(i)], pattern(s.salt + s.received + static_cast<size_t>(i)));
     if (n > 0)
         s.received += static_cast<size_t>(n);
 }
@@ -249,8 +250,8 @@ static void crowd_member(size_t i) {
     m.f.up.to = m.f.down.from = &m.f.server;
     m.f.up.owner = m.f.down.owner = &m;
     relay_watch(m.f.up, m.f.down);
-    m.up = {m.f.client_end, m.f.server_end, 20'000 + i * 100};
-    m.down = {m.f.server_end, m.f.client_end, 200'000 - i * 100};
+    m.up = {m.f.client_end, m.f.server_end, 20'000 + i * 100, i * 7919};
+    m.down = {m.f.server_end, m.f.client_end, 200'000 - i * 100, i * 7919 + 3};
 }
 
 static void crowd_closed(net_conn *) {}
@@ -301,7 +302,7 @@ static void batched_call_by_call(void **) { batched(false); }
 static void dropped_before_its_turn(void **) {
     fixture f;
     start(f);
-    f.pool.on_moved = [](relay_direction *, relay_result, int, uint64_t) { fail(); };
+    f.pool.on_moved = [](relay_direction *, relay_result, int, uint64_t) { fail_msg("moved"); };
     assert_int_equal(send(f.client_end, "x", 1, 0), 1);
     assert_true(relay_later(f.pool, f.up));
     relay_drop(f.pool, f.up);

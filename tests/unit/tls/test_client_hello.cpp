@@ -3,10 +3,11 @@
 
 #include "cmocka_cpp.h"
 
-#include "tds/captures.h"
 #include "tls/client_hello.h"
 #include "tls/tls_client.h"
 #include "tls/tls_record.h"
+
+#include "tds/captures.h"
 
 static bytes hello(const tls_client_options &options) {
     tls_client c(options);
