@@ -199,13 +199,15 @@ static int run(app *a) {
         return exit_start_failed;
     }
     a->registry = metrics_create();
+    watch_signals(a); // first: a signal that comes before the loop runs waits for it
     if (!start(a, error)) {
         log_error("start failed", {{"error", error}});
+        on_stopped(a);
+        uv_run(&a->loop, UV_RUN_DEFAULT);
         metrics_destroy(a->registry);
         uv_loop_close(&a->loop);
         return exit_start_failed;
     }
-    watch_signals(a);
     notify_systemd("READY=1");
     log_info("tdsbouncer started", {{"version", TDSBOUNCER_VERSION}, {"buckets", a->conf->buckets.size()}});
     uv_run(&a->loop, UV_RUN_DEFAULT);

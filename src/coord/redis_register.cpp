@@ -160,6 +160,8 @@ static void register_accepted(redis_coord &c, const redisReply *reply) {
                  {{"id", c.id}, {"epoch", c.epoch}, {"mode", coord_mode_name(c.mode)}});
         subscribe(c);
     }
+    if (c.mode == coord_mode::settling)
+        audit(c); // so that the counts are right when settling ends, whatever was lost
     if (c.must_register)
         register_now(c);
     schedule_turn(c);

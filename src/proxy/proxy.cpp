@@ -13,6 +13,14 @@ static constexpr const char *outcome_names[] = {"acquired", "acquired_after_wait
                                                 "cancelled", "rejected_queue_full", "error"};
 static_assert(std::size(outcome_names) == static_cast<size_t>(slot_outcome::count_));
 
+// Reasons of pins (DESIGN section 4). None happens in passthrough; dashboards find the series at 0.
+static constexpr const char *pin_reasons[] = {"transaction", "cursor", "temp_table", "bulk_load",   "session_state",
+                                              "handle",      "auth",   "mars",       "last_values", "prepared"};
+
+static constexpr const char *error_types[] = {"queue_full", "queue_timeout", "no_slot",     "no_bucket",  "connect",
+                                              "login",      "tls",           "timeout",     "protocol",   "server_lost",
+                                              "rate_limit", "shutdown",      "redis",       "internal"};
+
 size_t proxy_unauthenticated(const proxy *p) {
     return p->sessions[static_cast<size_t>(session_state::greeting)].count +
            p->sessions[static_cast<size_t>(session_state::refusing)].count;
@@ -36,6 +44,11 @@ static bucket_metrics metrics_of(metrics *m, const std::string &id) {
     b.prelogin_out = metric_counter(m, metric::tds_packets_total, {id, "proxy_to_client", "prelogin"});
     b.excess = metric_counter(m, metric::slots_excess_total, {id});
     b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
+    metric_histogram(m, metric::query_duration_seconds, {id});
+    for (const char *type : error_types)
+        metric_counter(m, metric::connection_errors_total, {id, type});
+    for (const char *reason : pin_reasons)
+        metric_gauge(m, metric::connections_pinned, {id, reason});
     return b;
 }
 

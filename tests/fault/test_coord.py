@@ -196,9 +196,10 @@ def test_lost_heartbeat_is_no_death(t):
     b.wait_held(25)
     thirsty.hold(LIMIT)
     time.sleep(SETTLE)
-    for _ in range(12):
+    for _ in range(5):
         t.server.cmd("DEL", "proxy:instance:a1:heartbeat")
         wait_until(lambda: t.server.cmd("EXISTS", "proxy:instance:a1:heartbeat") == 1, 2, "the next beat")
+        time.sleep(INTERVAL / 1000)  # and the others see it
     t.exact(a, b, thirsty)
     t.never_above()
     assert "reap" not in b.log_text() + thirsty.log_text()

@@ -185,8 +185,9 @@ def test_failover_by_sentinel(t):
 
 def test_cluster(t):
     """Two cluster nodes; the configured one does not have the slot of `{proxy}` and says MOVED."""
-    one = t.redis({"cluster-enabled": "yes", "cluster-config-file": "one.nodes"}, name="redis-one")
-    two = t.redis({"cluster-enabled": "yes", "cluster-config-file": "two.nodes"}, name="redis-two")
+    bus = free_port()
+    one = t.redis({"cluster-enabled": "yes", "cluster-config-file": "one.nodes", "cluster-port": free_port()}, name="redis-one")
+    two = t.redis({"cluster-enabled": "yes", "cluster-config-file": "two.nodes", "cluster-port": bus}, name="redis-two")
     slot = one.cmd("CLUSTER", "KEYSLOT", "{proxy}:instances")
     half = (0, 8191) if slot < 8192 else (8192, 16383)
     other = (8192, 16383) if slot < 8192 else (0, 8191)
@@ -194,7 +195,7 @@ def test_cluster(t):
     two.cmd("CLUSTER", "ADDSLOTSRANGE", *half)
     one.cmd("CLUSTER", "SET-CONFIG-EPOCH", 1)
     two.cmd("CLUSTER", "SET-CONFIG-EPOCH", 2)
-    one.cmd("CLUSTER", "MEET", "127.0.0.1", two.port)
+    one.cmd("CLUSTER", "MEET", "127.0.0.1", two.port, bus)
     for node in (one, two):
         wait_until(lambda n=node: "cluster_state:ok" in n.cmd("CLUSTER", "INFO") and
                    "cluster_known_nodes:2" in n.cmd("CLUSTER", "INFO"), 15, "the cluster is up")

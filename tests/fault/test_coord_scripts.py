@@ -133,6 +133,13 @@ def test_scripts_release(t):
     assert s.redis.cmd("GET", "proxy:bucket:b1:count") == "0"
     assert s.redis.hash("proxy:instance:i1:conns") == {}
     assert listener.read()[0] == "message"
+    s.register(held=3)
+    s.redis.cmd("DEL", "proxy:bucket:b1:count")
+    assert s.release(3) == [-1, 0] and s.release(2) == [-1, 0]
+    assert s.redis.cmd("EXISTS", "proxy:bucket:b1:count") == 0  # lost, and not taken for 0
+    assert s.register(held=2)[3] == [2, 10]
+    s.release(1)
+    assert listener.read()[0] == "message"
     s.register(held=1)
     s.release(0)
     assert listener.read()[0] == "message"  # nothing was published in between

@@ -138,8 +138,9 @@ def test_max_unauthenticated_and_max_client_connections(t):
         s.close()
     wait_until(lambda: proxy.metric("proxy_client_connections", state="greeting") == 0, 5, "strangers gone")
     crowd = t.crowd(proxy)
-    crowd.open(8)
-    crowd.wait_state(HELD, 8)
+    for n in (4, 8):  # four strangers at a time are allowed
+        crowd.open(4)
+        crowd.wait_state(HELD, n)
     assert closed_within(connect(proxy.port), 5) < 1
     crowd.release()
     crowd.wait_all()
@@ -197,7 +198,7 @@ def test_valgrind_clean(t):
                f"--log-file={log}"]
     proxy = t.proxy([t.bucket("b1", server, 3, queue_timeout="1s", max_queue_size=2)], wrapper=wrapper, start=False)
     proxy.start(wait=False)
-    wait_until(lambda: port_open(proxy.health_port) and proxy.alive(), 60, "the proxy under valgrind")
+    wait_until(lambda: port_open(proxy.health_port) and proxy.accepting(), 60, "the proxy under valgrind")
     for encrypt in ("off", "login", "full", "strict"):
         crowd = t.crowd(proxy, encrypt=encrypt, login_timeout=60)
         crowd.open(8, hold=2)

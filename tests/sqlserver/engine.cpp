@@ -232,11 +232,13 @@ void session_batch(session *s, std::string_view sql, host &h) {
     frame f;
     set_frame(f, s, h);
     s->stats.command = std::string(sql.substr(0, 4000));
+    f.scope_identity = s->batch_identity;
     flow r = guarded(f, [&] {
         f.tree = cached_parse(s, sql, {}, "");
         return run_frame(f, f.tree->body);
     });
     (void)r;
+    s->batch_identity = f.scope_identity;
     finish_request(f);
     if (!s->done_sent)
         h.done(done_kind::done, 0, 0xFD, 0);
@@ -347,6 +349,7 @@ void session_reset(session *s, bool keep_tran, host &h) {
     s->context.clear();
     s->read_only_context.clear();
     s->last_identity.reset();
+    s->batch_identity.reset();
     s->identity_insert.clear();
     s->rowcount = s->last_error = 0;
     h.env_text(env::reset_ack, "", "");

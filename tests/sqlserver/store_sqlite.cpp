@@ -282,7 +282,7 @@ sqlite3 *store_open(session *s) {
     sqlite3_exec(db, "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-64", nullptr, nullptr, nullptr);
     sqlite3_create_collation_v2(db, "TS", SQLITE_UTF8, nullptr, compare_text, nullptr);
     sqlite3_create_collation_v2(db, "TD", SQLITE_UTF8, nullptr, compare_decimal, nullptr);
-    sqlite3_create_collation_v2(db, "TO", SQLITE_UTF8, nullptr, compare_offset, nullptr);
+    sqlite3_create_collation_v2(db, "TZ", SQLITE_UTF8, nullptr, compare_offset, nullptr);
     sqlite3_create_function_v2(db, "ts", -1, SQLITE_UTF8, s, ts_function, nullptr, nullptr, nullptr);
     sqlite3_create_function_v2(db, "ts_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr, nullptr);
     sqlite3_create_function_v2(db, "ts_like", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr, nullptr);

@@ -14,7 +14,7 @@ const char *collation_of(const type_info &t) {
         return "TS";
     if (is_exact(t.id))
         return "TD";
-    return t.id == type_id::datetimeoffset_ ? "TO" : nullptr;
+    return t.id == type_id::datetimeoffset_ ? "TZ" : nullptr;
 }
 
 std::string storage_type(const type_info &t) {

@@ -70,7 +70,7 @@ std::string object_text(const cat_object &o);                  // CREATE TABLE w
 std::string object_sqlite(const cat_object &o, const std::string &schema); // CREATE TABLE for SQLite
 std::string key_sqlite(const cat_object &o, const cat_key &k, const std::string &schema); // CREATE INDEX, or empty
 std::string storage_type(const type_info &t);
-const char *collation_of(const type_info &t); // "TS", "TD", "TO" or null
+const char *collation_of(const type_info &t); // "TS", "TD", "TZ" or null
 
 bool catalog_load(sqlite3 *db, const std::string &schema, catalog &out, std::string &error);
 // Replaces or removes the row of an object; `type` "-" removes.

@@ -102,7 +102,7 @@ struct session {
     int32_t next_handle = 1;
     std::map<std::string, value> context;
     std::vector<std::string> read_only_context;
-    std::optional<int64_t> last_identity;
+    std::optional<int64_t> last_identity, batch_identity; // @@IDENTITY; SCOPE_IDENTITY() of batches
     std::string identity_insert; // lower db.schema.table
     int64_t rowcount = 0;
     int32_t last_error = 0;
