@@ -67,7 +67,8 @@ engine *engine_create(const engine_options &options, std::string &error) {
         return nullptr;
     }
     auto collate = [](void *, int n, const void *a, int m, const void *b) {
-        return text_compare({static_cast<const char *>(a), static_cast<size_t>(n)}, {static_cast<const char *>(b), static_cast<size_t>(m)});
+        return text_compare({static_cast<const char *>(a), static_cast<size_t>(n)},
+                            {static_cast<const char *>(b), static_cast<size_t>(m)});
     };
     sqlite3_create_collation_v2(e->setup, "TS", SQLITE_UTF8, nullptr, collate, nullptr);
     int32_t id = 1;
@@ -98,7 +99,8 @@ static bool password_fits(const engine *e, const login_request &r) {
         return same_name(r.user, "sa");
     for (const std::string &login : e->options.logins) {
         size_t colon = login.find(':');
-        if (same_name(login.substr(0, colon), r.user) && colon != std::string::npos && login.substr(colon + 1) == r.password)
+        if (same_name(login.substr(0, colon), r.user) && colon != std::string::npos &&
+            login.substr(colon + 1) == r.password)
             return true;
     }
     return false;
@@ -137,7 +139,9 @@ session *engine_login(engine *e, const login_request &r, host &h) {
     s->login = r;
     s->spid = free_spid(e);
     if (s->spid == 0) {
-        h.message(17809, 16, 20, "Could not connect because the maximum number of '32767' user connections has already been reached.", "", 1);
+        h.message(17809, 16, 20,
+                  "Could not connect because the maximum number of '32767' user connections has already been reached.",
+                  "", 1);
         return nullptr;
     }
     s->isolation = e->options.default_isolation;
@@ -180,7 +184,9 @@ void session_close(session *s) {
     delete s;
 }
 
-uint16_t session_spid(const session *s) { return s->spid; }
+uint16_t session_spid(const session *s) {
+    return s->spid;
+}
 
 // --- requests
 
@@ -296,7 +302,8 @@ static void run_tran_request(frame &f, uint16_t request, uint8_t isolation, cons
     else if (request == 9)
         tran_save(f, name);
     else
-        fail(3989, 16, 1, "New request is not allowed to start because it should come with valid transaction descriptor.");
+        fail(3989, 16, 1,
+             "New request is not allowed to start because it should come with valid transaction descriptor.");
     if ((request != 7 && request != 8) || !begin_next)
         return;
     if (next_isolation >= 1 && next_isolation <= 5)
@@ -304,8 +311,8 @@ static void run_tran_request(frame &f, uint16_t request, uint8_t isolation, cons
     tran_begin(f, next_name, false);
 }
 
-void session_tran(session *s, uint16_t request, uint8_t isolation, std::string_view name, bool begin_next, uint8_t next_isolation,
-                  std::string_view next_name, host &h) {
+void session_tran(session *s, uint16_t request, uint8_t isolation, std::string_view name, bool begin_next,
+                  uint8_t next_isolation, std::string_view next_name, host &h) {
     frame f;
     set_frame(f, s, h);
     s->stats.command = "TM REQUEST";

@@ -65,7 +65,9 @@ static value from_sqlite(sqlite3_value *x, const type_info &t) {
     return v;
 }
 
-value store_column(sqlite3_stmt *st, int i, const type_info &t) { return from_sqlite(sqlite3_column_value(st, i), t); }
+value store_column(sqlite3_stmt *st, int i, const type_info &t) {
+    return from_sqlite(sqlite3_column_value(st, i), t);
+}
 
 static void result_value(sqlite3_context *c, const value &v, const type_info &t) {
     if (v.null)
@@ -116,12 +118,28 @@ static void ts_function(sqlite3_context *c, int n, sqlite3_value **args) {
 }
 
 // SUM and AVG of integers, money and decimals; AVG's second argument is the scale, -1 for integers.
+// SQLite's memory is aligned to 8 bytes: a 128-bit magnitude is kept in halves.
 struct sum_state {
-    bool any, is_decimal;
+    bool any, is_decimal, negative;
     int64_t count, integer;
-    decimal exact;
-    int scale;
+    uint64_t high, low;
+    int exact_scale, scale;
 };
+
+static decimal sum_exact(const sum_state &st) {
+    decimal d;
+    d.negative = st.negative;
+    d.magnitude = static_cast<unsigned __int128>(st.high) << 64 | st.low;
+    d.scale = st.exact_scale;
+    return d;
+}
+
+static void set_sum_exact(sum_state &st, const decimal &d) {
+    st.negative = d.negative;
+    st.high = static_cast<uint64_t>(d.magnitude >> 64);
+    st.low = static_cast<uint64_t>(d.magnitude);
+    st.exact_scale = d.scale;
+}
 
 static void sum_add(sqlite3_context *c, sqlite3_value **args, bool minus) {
     auto *st = static_cast<sum_state *>(sqlite3_aggregate_context(c, sizeof(sum_state)));
@@ -141,14 +159,18 @@ static void sum_add(sqlite3_context *c, sqlite3_value **args, bool minus) {
         st->is_decimal = true;
         decimal_parse(reinterpret_cast<const char *>(sqlite3_value_text(args[0])), d);
         d.negative = d.negative != minus;
-        st->exact = decimal_add(st->exact, d);
+        set_sum_exact(*st, decimal_add(sum_exact(*st), d));
     } catch (const sql_error &e) {
         keep_error(c, static_cast<session *>(sqlite3_user_data(c)), e);
     }
 }
 
-static void sum_step(sqlite3_context *c, int, sqlite3_value **args) { sum_add(c, args, false); }
-static void sum_inverse(sqlite3_context *c, int, sqlite3_value **args) { sum_add(c, args, true); }
+static void sum_step(sqlite3_context *c, int, sqlite3_value **args) {
+    sum_add(c, args, false);
+}
+static void sum_inverse(sqlite3_context *c, int, sqlite3_value **args) {
+    sum_add(c, args, true);
+}
 
 static void sum_value(sqlite3_context *c) {
     auto *st = static_cast<sum_state *>(sqlite3_aggregate_context(c, 0));
@@ -156,7 +178,7 @@ static void sum_value(sqlite3_context *c) {
         return sqlite3_result_null(c);
     if (!st->is_decimal)
         return sqlite3_result_int64(c, st->integer);
-    decimal d = st->exact;
+    decimal d = sum_exact(*st);
     decimal_rescale(d, st->scale);
     std::string text = decimal_text(d);
     sqlite3_result_text64(c, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -171,7 +193,7 @@ static void avg_value(sqlite3_context *c) {
     try {
         decimal n;
         n.magnitude = static_cast<unsigned __int128>(st->count);
-        std::string text = decimal_text(decimal_divide(st->exact, n, st->scale));
+        std::string text = decimal_text(decimal_divide(sum_exact(*st), n, st->scale));
         sqlite3_result_text64(c, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
     } catch (const sql_error &e) {
         keep_error(c, static_cast<session *>(sqlite3_user_data(c)), e);
@@ -284,11 +306,16 @@ sqlite3 *store_open(session *s) {
     sqlite3_create_collation_v2(db, "TD", SQLITE_UTF8, nullptr, compare_decimal, nullptr);
     sqlite3_create_collation_v2(db, "TZ", SQLITE_UTF8, nullptr, compare_offset, nullptr);
     sqlite3_create_function_v2(db, "ts", -1, SQLITE_UTF8, s, ts_function, nullptr, nullptr, nullptr);
-    sqlite3_create_function_v2(db, "ts_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr, nullptr);
-    sqlite3_create_function_v2(db, "ts_like", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr, nullptr);
-    sqlite3_create_window_function(db, "ts_sum", 2, SQLITE_UTF8, s, sum_step, sum_value, sum_value, sum_inverse, nullptr);
-    sqlite3_create_window_function(db, "ts_avg", 2, SQLITE_UTF8, s, sum_step, avg_value, avg_value, sum_inverse, nullptr);
-    sqlite3_create_function_v2(db, "ts_string_agg", -1, SQLITE_UTF8, s, nullptr, string_agg_step, string_agg_final, nullptr);
+    sqlite3_create_function_v2(db, "ts_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr,
+                               nullptr);
+    sqlite3_create_function_v2(db, "ts_like", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, like_function, nullptr, nullptr,
+                               nullptr);
+    sqlite3_create_window_function(db, "ts_sum", 2, SQLITE_UTF8, s, sum_step, sum_value, sum_value, sum_inverse,
+                                   nullptr);
+    sqlite3_create_window_function(db, "ts_avg", 2, SQLITE_UTF8, s, sum_step, avg_value, avg_value, sum_inverse,
+                                   nullptr);
+    sqlite3_create_function_v2(db, "ts_string_agg", -1, SQLITE_UTF8, s, nullptr, string_agg_step, string_agg_final,
+                               nullptr);
     sqlite3_progress_handler(db, 100000, progress, s);
     register_system_views(s, db);
     return db;
@@ -327,8 +354,8 @@ const std::string &store_attach(session *s, const database &db) {
 
 bool store_create_file(engine *e, database &db, std::string &error) {
     std::string schema = "n";
-    std::string attach = "ATTACH " + quote_name(db.file, '\'') +
-                         " AS n; PRAGMA n.journal_mode=WAL; PRAGMA n.synchronous=OFF";
+    std::string attach =
+        "ATTACH " + quote_name(db.file, '\'') + " AS n; PRAGMA n.journal_mode=WAL; PRAGMA n.synchronous=OFF";
     if (sqlite3_exec(e->setup, attach.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
         error = db.file + ": " + sqlite3_errmsg(e->setup);
         return false;
@@ -342,7 +369,9 @@ bool store_create_file(engine *e, database &db, std::string &error) {
 
 // --- statements
 
-static bool is_busy(int rc) { return (rc & 0xFF) == SQLITE_BUSY || (rc & 0xFF) == SQLITE_LOCKED; }
+static bool is_busy(int rc) {
+    return (rc & 0xFF) == SQLITE_BUSY || (rc & 0xFF) == SQLITE_LOCKED;
+}
 
 static void wait_for_lock(frame &f, uint64_t &waited) {
     session *s = f.s;
@@ -422,8 +451,8 @@ sqlite3_stmt *store_statement(session *s, const std::string &sql) {
         return found->second;
     }
     sqlite3_stmt *st = nullptr;
-    if (sqlite3_prepare_v3(s->conn, sql.c_str(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &st, nullptr) !=
-        SQLITE_OK)
+    if (sqlite3_prepare_v3(s->conn, sql.c_str(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &st,
+                           nullptr) != SQLITE_OK)
         fail(8624, 16, 1, "Internal error: %s", sqlite3_errmsg(s->conn));
     return s->statements[sql] = st;
 }

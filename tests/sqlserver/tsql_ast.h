@@ -18,8 +18,29 @@ using stmt_ptr = std::shared_ptr<stmt>;
 using object_path = std::vector<std::string>; // server.database.schema.object, any of the first ones missing or empty
 
 enum class expr_kind : uint8_t {
-    literal, variable, global, column, unary, binary, compare, and_, or_, not_, is_null, like, between, in_list,
-    in_query, exists, subquery, quantified, case_, call, cast, default_, next_row,
+    literal,
+    variable,
+    global,
+    column,
+    unary,
+    binary,
+    compare,
+    and_,
+    or_,
+    not_,
+    is_null,
+    like,
+    between,
+    in_list,
+    in_query,
+    exists,
+    subquery,
+    quantified,
+    case_,
+    call,
+    cast,
+    default_,
+    next_row,
 };
 
 struct order_item {
@@ -36,9 +57,9 @@ struct window {
 struct expr {
     expr_kind kind = expr_kind::literal;
     int32_t line = 1;
-    std::string text;           // operator, name of variable, global, function, quantifier
-    object_path path;           // column
-    type_info type;             // literal, cast
+    std::string text; // operator, name of variable, global, function, quantifier
+    object_path path; // column
+    type_info type;   // literal, cast
     value literal;
     bool negated = false;       // NOT LIKE, NOT IN, IS NOT NULL
     bool distinct = false;      // COUNT(DISTINCT x)
@@ -150,20 +171,57 @@ struct argument {
 };
 
 enum class stmt_kind : uint8_t {
-    block, select, insert, update, delete_, declare, set_variable, set_option, if_, while_, break_, continue_, return_,
-    goto_, label, try_, throw_, raiserror, print, exec_proc, exec_text, begin_tran, commit, rollback, save_tran, use,
-    create_table, drop, alter_add, alter_drop, alter_column, truncate, create_index, create_module, create_database,
-    create_schema, waitfor, dbcc, nothing, unsupported, alter_constraint,
+    block,
+    select,
+    insert,
+    update,
+    delete_,
+    declare,
+    set_variable,
+    set_option,
+    if_,
+    while_,
+    break_,
+    continue_,
+    return_,
+    goto_,
+    label,
+    try_,
+    throw_,
+    raiserror,
+    print,
+    exec_proc,
+    exec_text,
+    begin_tran,
+    commit,
+    rollback,
+    save_tran,
+    use,
+    create_table,
+    drop,
+    alter_add,
+    alter_drop,
+    alter_column,
+    truncate,
+    create_index,
+    create_module,
+    create_database,
+    create_schema,
+    waitfor,
+    dbcc,
+    nothing,
+    unsupported,
+    alter_constraint,
 };
 
 struct stmt {
     stmt_kind kind = stmt_kind::nothing;
     int32_t line = 1;
-    std::string text;              // option name, object kind, module's name, label, ...
+    std::string text; // option name, object kind, module's name, label, ...
     std::vector<std::string> words;
     object_path path;
     std::vector<object_path> paths;
-    bool flag = false;             // ON, IF EXISTS, WITH NOWAIT, unique, DELAY
+    bool flag = false; // ON, IF EXISTS, WITH NOWAIT, unique, DELAY
     bool alter = false, or_alter = false;
     std::vector<stmt_ptr> body, other; // other: ELSE, CATCH
     expr_ptr e, e2, e3;
@@ -179,7 +237,7 @@ struct stmt {
     std::vector<argument> arguments;
     std::shared_ptr<table_def> table;
     key_def key;
-    std::string source;            // CREATE PROCEDURE and VIEW: the whole text
+    std::string source; // CREATE PROCEDURE and VIEW: the whole text
 };
 
 struct batch {

@@ -48,9 +48,8 @@ static bool same_storage(const type_info &from, const type_info &to) {
     if (is_integer(from.id) && is_integer(to.id))
         return from.id <= to.id;
     if (is_char(from.id) && is_char(to.id))
-        return to.length == length_max ||
-               (to.id != type_id::char_ && to.id != type_id::nchar_ && from.length != length_max &&
-                from.length <= to.length);
+        return to.length == length_max || (to.id != type_id::char_ && to.id != type_id::nchar_ &&
+                                           from.length != length_max && from.length <= to.length);
     if (is_exact(from.id) && is_exact(to.id))
         return from.scale == to.scale && from.precision <= to.precision;
     if (is_binary(from.id) && is_binary(to.id))
@@ -80,7 +79,8 @@ bound_ptr convert_to(bound_ptr e, const type_info &to, bool implicit, int style)
         return copy;
     }
     if (e->kind == bound_kind::literal && !is_char(from.id))
-        return make_literal(to, implicit ? convert_implicit(e->literal, from, to) : convert(e->literal, from, to, style));
+        return make_literal(to,
+                            implicit ? convert_implicit(e->literal, from, to) : convert(e->literal, from, to, style));
     bool nullable = e->nullable;
     auto b = make_call(implicit ? call_convert_implicit : call_convert, to, {std::move(e)});
     b->style = style;
@@ -88,7 +88,9 @@ bound_ptr convert_to(bound_ptr e, const type_info &to, bool implicit, int style)
     return b;
 }
 
-bound_ptr bind_typed(binder &b, const expr &e, const type_info &target) { return convert_to(bind(b, e), target); }
+bound_ptr bind_typed(binder &b, const expr &e, const type_info &target) {
+    return convert_to(bind(b, e), target);
+}
 
 bound_ptr to_common(std::vector<bound_ptr *> &parts) {
     type_info t;
@@ -105,7 +107,9 @@ bound_ptr to_common(std::vector<bound_ptr *> &parts) {
 
 // --- names
 
-static bool part_matches(const std::string &want, const std::string &have) { return want.empty() || same_name(want, have); }
+static bool part_matches(const std::string &want, const std::string &have) {
+    return want.empty() || same_name(want, have);
+}
 
 static bool source_matches(const source &s, const object_path &path) {
     size_t n = path.size() - 1; // qualifiers
@@ -183,7 +187,8 @@ static value call_integer(const bound &self, std::vector<value> &a, eval_context
         bad = x == INT64_MIN && y == -1;
         r = bad ? 0 : self.text[0] == '/' ? x / y : x % y;
     }
-    bool fits = self.type.id == type_id::bigint_ || (self.type.id == type_id::int_ && r >= INT32_MIN && r <= INT32_MAX) ||
+    bool fits = self.type.id == type_id::bigint_ ||
+                (self.type.id == type_id::int_ && r >= INT32_MIN && r <= INT32_MAX) ||
                 (self.type.id == type_id::smallint_ && r >= INT16_MIN && r <= INT16_MAX) ||
                 (self.type.id == type_id::tinyint_ && r >= 0 && r <= 255) || self.type.id == type_id::bit_;
     if (bad || !fits)
@@ -208,8 +213,10 @@ static value call_decimal(const bound &self, std::vector<value> &a, eval_context
     char op = self.text[0];
     if (op == '-')
         y.negative = !y.negative;
-    r = op == '*' ? decimal_multiply(x, y) : op == '/' ? decimal_divide(x, y, self.type.scale)
-        : op == '%' ? decimal_modulo(x, y) : decimal_add(x, y);
+    r = op == '*'   ? decimal_multiply(x, y)
+        : op == '/' ? decimal_divide(x, y, self.type.scale)
+        : op == '%' ? decimal_modulo(x, y)
+                    : decimal_add(x, y);
     if (!decimal_rescale(r, self.type.scale) || !decimal_fits(r, self.type.precision))
         fail(8115, 16, 2, "Arithmetic overflow error converting expression to data type numeric.");
     return value_text(decimal_text(r));
@@ -283,10 +290,17 @@ bound_ptr bind_binary(const std::string &op, bound_ptr a, bound_ptr b, int32_t l
         bool old = t.id == type_id::datetime_ || t.id == type_id::smalldatetime_;
         if (!old || (op != "+" && op != "-"))
             fail(8117, 16, 1, "Operand data type %s is invalid for %s operator.", type_name(t),
-                 op == "+" ? "add" : op == "-" ? "subtract" : op == "*" ? "multiply" : "divide");
+                 op == "+"   ? "add"
+                 : op == "-" ? "subtract"
+                 : op == "*" ? "multiply"
+                             : "divide");
         out = make_call(call_date_shift, t, {convert_to(a, t), convert_to(b, t)}, op);
     } else if (!is_number(t.id) && !is_binary(t.id)) {
-        const char *verb = op == "+" ? "add" : op == "-" ? "subtract" : op == "*" ? "multiply" : op == "/" ? "divide" : "modulo";
+        const char *verb = op == "+"   ? "add"
+                           : op == "-" ? "subtract"
+                           : op == "*" ? "multiply"
+                           : op == "/" ? "divide"
+                                       : "modulo";
         if (is_char(x) && is_char(y))
             fail(8117, 16, 1, "Operand data type %s is invalid for %s operator.", type_name(a->type), verb);
         fail(402, 16, 1, "The data types %s and %s are incompatible in the %s operator.", type_name(a->type),
@@ -296,7 +310,8 @@ bound_ptr bind_binary(const std::string &op, bound_ptr a, bound_ptr b, int32_t l
             fail(402, 16, 1, "The data types %s and %s are incompatible in the modulo operator.", type_name(a->type),
                  type_name(b->type));
         type_info wide{type_id::float_, 0, 0, 0};
-        out = make_call(call_float, t.id == type_id::real_ && x == y ? t : wide, {convert_to(a, t), convert_to(b, t)}, op);
+        out = make_call(call_float, t.id == type_id::real_ && x == y ? t : wide, {convert_to(a, t), convert_to(b, t)},
+                        op);
     } else if (is_exact(t.id)) {
         type_info ta = operand_decimal(*a, *b), tb = operand_decimal(*b, *a), result = decimal_result(op[0], ta, tb);
         if (!is_exact(x) && !is_exact(y))
@@ -370,7 +385,11 @@ static bound_ptr bind_compare(const std::string &op, bound_ptr a, bound_ptr b) {
     for (const bound_ptr &x : {a, b})
         if (x->type.id == type_id::text_ || x->type.id == type_id::ntext_ || x->type.id == type_id::image_)
             fail(402, 16, 1, "The data types %s and %s are incompatible in the %s operator.", type_name(a->type),
-                 type_name(b->type), op == "=" ? "equal to" : op == "<>" ? "not equal to" : op == "<" ? "less than" : "greater than");
+                 type_name(b->type),
+                 op == "="    ? "equal to"
+                 : op == "<>" ? "not equal to"
+                 : op == "<"  ? "less than"
+                              : "greater than");
     // decimals of different scale compare as they are
     if (!(is_exact(a->type.id) && is_exact(b->type.id)) && !(is_char(a->type.id) && is_char(b->type.id))) {
         std::vector<bound_ptr *> both{&a, &b};
@@ -427,8 +446,9 @@ static bound_ptr bind_case(binder &b, const expr &e) {
         typed = typed || !r->untyped_null;
     }
     if (!typed)
-        fail(8133, 16, 1, "At least one of the result expressions in a CASE specification must be an expression other "
-                          "than the NULL constant.");
+        fail(8133, 16, 1,
+             "At least one of the result expressions in a CASE specification must be an expression other "
+             "than the NULL constant.");
     to_common(all);
     std::vector<bound_ptr> args;
     bool nullable = false;
@@ -454,8 +474,9 @@ static bound_ptr sql_node(std::string sql, const type_info &t) {
 
 static void one_column(const std::vector<bound_ptr> &items) {
     if (items.size() != 1)
-        fail(116, 16, 1, "Only one expression can be specified in the select list when the subquery is not introduced "
-                         "with EXISTS.");
+        fail(116, 16, 1,
+             "Only one expression can be specified in the select list when the subquery is not introduced "
+             "with EXISTS.");
 }
 
 static bound_ptr bind_subquery(binder &b, const expr &e) {
@@ -493,7 +514,8 @@ static bound_ptr bind_subquery(binder &b, const expr &e) {
     for (auto &[from, to] : opposite)
         if (e.negated && e.text == from)
             op = to;
-    std::string test = "EXISTS (SELECT 1 FROM (" + inner + ") AS " + alias + " WHERE " + x + " " + op + " " + alias + ".c1)";
+    std::string test =
+        "EXISTS (SELECT 1 FROM (" + inner + ") AS " + alias + " WHERE " + x + " " + op + " " + alias + ".c1)";
     return sql_node(e.negated ? "NOT " + test : test, bit);
 }
 
@@ -558,8 +580,8 @@ bound_ptr bind(binder &b, const expr &e) {
     case expr_kind::like: return bind_like(b, e);
     case expr_kind::between: {
         bound_ptr x = bind(b, *e.args[0]);
-        auto both = make_node(bound_kind::and_, {bind_compare(">=", x, bind(b, *e.args[1])),
-                                                 bind_compare("<=", x, bind(b, *e.args[2]))});
+        auto both = make_node(bound_kind::and_,
+                              {bind_compare(">=", x, bind(b, *e.args[1])), bind_compare("<=", x, bind(b, *e.args[2]))});
         return negate_if(e.negated, both);
     }
     case expr_kind::in_list: return bind_in(b, e);

@@ -21,7 +21,20 @@ struct eval_context {
 using scalar_function = value (*)(const bound &self, std::vector<value> &args, eval_context &c);
 
 enum class bound_kind : uint8_t {
-    literal, variable, field, column, call, and_, or_, not_, is_null, compare, case_, in_list, sql, nullif_like,
+    literal,
+    variable,
+    field,
+    column,
+    call,
+    and_,
+    or_,
+    not_,
+    is_null,
+    compare,
+    case_,
+    in_list,
+    sql,
+    nullif_like,
 };
 
 struct bound {
@@ -29,11 +42,11 @@ struct bound {
     type_info type;
     bool nullable = true, identity = false, updatable = false;
     bool untyped_null = false;
-    bool columns = false;   // needs a row of a query
-    bool subquery = false;  // only SQLite can compute it
-    bool changing = false;  // NEWID(): not the same for all rows
-    std::string text;       // variable, comparison, SQL, function's detail
-    std::string name;       // the column's name for the result
+    bool columns = false;  // needs a row of a query
+    bool subquery = false; // only SQLite can compute it
+    bool changing = false; // NEWID(): not the same for all rows
+    std::string text;      // variable, comparison, SQL, function's detail
+    std::string name;      // the column's name for the result
     value literal;
     size_t field = 0;
     scalar_function fn = nullptr;
@@ -45,19 +58,19 @@ struct bound {
 // A statement ready for SQLite, or (direct) for eval alone.
 struct plan {
     std::string sql;
-    std::vector<bound_ptr> params;            // ?1, ?2, ...
-    std::vector<bound_ptr> calls;             // ts(n, ...)
+    std::vector<bound_ptr> params; // ?1, ?2, ...
+    std::vector<bound_ptr> calls;  // ts(n, ...)
     std::vector<column> columns;
     std::vector<uint16_t> order;
     bool direct = false;
-    std::vector<bound_ptr> items;             // direct
+    std::vector<bound_ptr> items; // direct
     bound_ptr where;
-    bound_ptr top;                            // checked before it runs
+    bound_ptr top; // checked before it runs
     bool has_from = false;
     std::vector<std::pair<std::string, std::string>> assign; // SELECT @v = ...: variable, operator
     uint64_t schema_version = 0, temp_version = 0;
     std::string db;
-    std::vector<size_t> set_columns;          // UPDATE
+    std::vector<size_t> set_columns; // UPDATE
     bool is_values = false;
 };
 
@@ -75,14 +88,14 @@ struct source_column {
 struct source {
     std::string alias, schema, table, db; // names it answers to
     std::vector<source_column> columns;
-    object_ptr object;                    // of a real table
+    object_ptr object; // of a real table
     std::string sql_alias;
 };
 struct scope {
     std::vector<source> sources;
     std::vector<size_t> field_base; // fields mode: where a source's columns begin in the row
     scope *outer = nullptr;
-    bool aggregates = false;        // an aggregate was seen
+    bool aggregates = false; // an aggregate was seen
 };
 struct cte_entry {
     std::string name, sql_name;
@@ -92,7 +105,7 @@ struct binder {
     frame &f;
     plan &p;
     scope *sc = nullptr;
-    bool fields = false;            // names are fields of eval_context::row, not SQL
+    bool fields = false; // names are fields of eval_context::row, not SQL
     bool grouped = false;
     int next_alias = 1;
     int views = 0;
@@ -119,6 +132,7 @@ struct query_columns {
 };
 // The query as SQLite text; `out` gets its columns. `outermost`: TOP and ORDER BY are kept.
 std::string translate_query(binder &b, const query &q, std::vector<bound_ptr> &items, bool outermost);
+void bind_items(binder &b, const select_core &core, scope &sc, std::vector<bound_ptr> &items);
 std::string translate_table(binder &b, const table_ref &t, scope &sc, bool optional);
 plan_ptr plan_query(frame &f, const query &q);
 plan_ptr plan_expr(frame &f, const expr &e, const type_info *target, bool condition);

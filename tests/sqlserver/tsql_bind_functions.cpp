@@ -212,7 +212,8 @@ static type_info sum_type(const bound &x, const std::string &f) {
     fail(8117, 16, 1, "Operand data type %s is invalid for %s operator.", type_name(x.type), f.c_str());
 }
 
-static bound_ptr bind_sum(const std::string &f, const bound_ptr &x, const std::string &argument, const std::string &over) {
+static bound_ptr bind_sum(const std::string &f, const bound_ptr &x, const std::string &argument,
+                          const std::string &over) {
     type_info t = sum_type(*x, f);
     if (is_float(t.id))
         return sql_result(f + "(" + argument + ")" + over, t, true);
@@ -285,7 +286,8 @@ bound_ptr bind_aggregate(binder &b, const expr &e, bool &is_aggregate) {
     if (f != "sum" && f != "avg")
         fail(195, 15, 10, "'%s' is not a recognized built-in function name.", f.c_str());
     if (e.distinct) // SQLite wants one argument for DISTINCT
-        return sql_result(f + "(" + argument + ")", sum_type(*x, f).id == type_id::float_ ? t_float : sum_type(*x, f), true);
+        return sql_result(f + "(" + argument + ")", sum_type(*x, f).id == type_id::float_ ? t_float : sum_type(*x, f),
+                          true);
     return bind_sum(f, x, argument, over);
 }
 

@@ -59,11 +59,12 @@ void object_add_key(cat_object &o, const key_def &given) {
     }
     for (const cat_key &other : o.keys)
         if (same_name(other.def.name, k.def.name))
-            fail(given.kind == "IX" || given.kind == "UX" ? 1913 : 2714, 16, 1,
-                 given.kind == "IX" || given.kind == "UX"
-                     ? "The operation failed because an index or statistics with name '%s' already exists on table '%s'."
-                     : "There is already an object named '%s' in the database.",
-                 k.def.name.c_str(), (o.schema + "." + o.name).c_str());
+            fail(
+                given.kind == "IX" || given.kind == "UX" ? 1913 : 2714, 16, 1,
+                given.kind == "IX" || given.kind == "UX"
+                    ? "The operation failed because an index or statistics with name '%s' already exists on table '%s'."
+                    : "There is already an object named '%s' in the database.",
+                k.def.name.c_str(), (o.schema + "." + o.name).c_str());
     k.id = o.id + 100000 + static_cast<int32_t>(o.keys.size());
     if (given.kind == "PK") {
         for (size_t i : k.columns)
@@ -82,8 +83,10 @@ void object_add_key(cat_object &o, const key_def &given) {
 void object_from_def(cat_object &o, const table_def &def) {
     for (const column_def &c : def.columns) {
         if (object_column(o, c.name) >= 0)
-            fail(2705, 16, 3, "Column names in each table must be unique. Column name '%s' in table '%s' is specified "
-                              "more than once.", c.name.c_str(), o.name.c_str());
+            fail(2705, 16, 3,
+                 "Column names in each table must be unique. Column name '%s' in table '%s' is specified "
+                 "more than once.",
+                 c.name.c_str(), o.name.c_str());
         if (!c.type_name.empty())
             fail(2715, 16, 6, "Column, parameter, or variable #%zu: Cannot find data type %s.", o.columns.size() + 1,
                  c.type_name.c_str());
@@ -123,7 +126,8 @@ static std::string column_text(const cat_column &c) {
         return quote_name(d.name) + " AS (" + d.computed_text + ")";
     std::string text = quote_name(d.name) + " " + type_text(d.type);
     if (d.identity)
-        text += text_printf(" IDENTITY(%lld,%lld)", static_cast<long long>(d.seed), static_cast<long long>(d.increment));
+        text +=
+            text_printf(" IDENTITY(%lld,%lld)", static_cast<long long>(d.seed), static_cast<long long>(d.increment));
     text += d.nullable ? " NULL" : " NOT NULL";
     if (d.default_value != nullptr)
         text += " CONSTRAINT " + quote_name(d.default_name) + " DEFAULT " + d.default_text;

@@ -39,7 +39,7 @@ struct cat_object {
     int64_t created = 0;                    // as datetime_number
     std::vector<cat_column> columns;
     std::vector<cat_key> keys;
-    int rowid_column = -1;                  // the column that is SQLite's rowid
+    int rowid_column = -1; // the column that is SQLite's rowid
     int identity_column = -1;
     std::shared_ptr<identity_counter> identity;
     bool quoted_identifier = true;
@@ -65,8 +65,8 @@ struct database {
 // Builds the columns and keys of a table. Throws 8111, 1911, 2705, ... Names of unnamed constraints are made up.
 void object_from_def(cat_object &o, const table_def &def);
 void object_add_key(cat_object &o, const key_def &key);
-int object_column(const cat_object &o, std::string_view name); // -1: none
-std::string object_text(const cat_object &o);                  // CREATE TABLE with everything
+int object_column(const cat_object &o, std::string_view name);             // -1: none
+std::string object_text(const cat_object &o);                              // CREATE TABLE with everything
 std::string object_sqlite(const cat_object &o, const std::string &schema); // CREATE TABLE for SQLite
 std::string key_sqlite(const cat_object &o, const cat_key &k, const std::string &schema); // CREATE INDEX, or empty
 std::string storage_type(const type_info &t);

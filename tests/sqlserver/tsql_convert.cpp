@@ -115,7 +115,8 @@ static value text_to_integer(const std::string &text, const type_info &from, con
     int64_t low = to.id == type_id::tinyint_ ? 0 : to.id == type_id::bit_ ? INT64_MIN : -high - 1;
     if (errno == ERANGE || n < low || n > high) {
         if (to.id == type_id::int_)
-            fail(248, 16, 1, "The conversion of the %s value '%s' overflowed an int column.", type_name(from), s.c_str());
+            fail(248, 16, 1, "The conversion of the %s value '%s' overflowed an int column.", type_name(from),
+                 s.c_str());
         if (to.id == type_id::smallint_ || to.id == type_id::tinyint_)
             fail(244, 16, to.id == type_id::tinyint_ ? 1 : 2,
                  "The conversion of the %s value '%s' overflowed an %s column. Use a larger integer column.",
@@ -186,8 +187,9 @@ static value text_to_date(const std::string &text, const type_info &to, int styl
         v.offset_minutes = 0;
     }
     if (to.id == type_id::datetime_ && v.days < 639905)
-        fail(242, 16, 3, "The conversion of a varchar data type to a datetime data type resulted in an out-of-range "
-                         "value.");
+        fail(242, 16, 3,
+             "The conversion of a varchar data type to a datetime data type resulted in an out-of-range "
+             "value.");
     return datetime_round(v, to);
 }
 
@@ -240,9 +242,10 @@ static value decimal_to(decimal d, const type_info &from, const type_info &to) {
 static value check_integer(int64_t n, const type_info &to) {
     if (to.id == type_id::bit_)
         return value_int(n != 0);
-    bool fits = to.id == type_id::tinyint_ ? n >= 0 && n <= 255
+    bool fits = to.id == type_id::tinyint_    ? n >= 0 && n <= 255
                 : to.id == type_id::smallint_ ? n >= INT16_MIN && n <= INT16_MAX
-                : to.id == type_id::int_ ? n >= INT32_MIN && n <= INT32_MAX : true;
+                : to.id == type_id::int_      ? n >= INT32_MIN && n <= INT32_MAX
+                                              : true;
     if (!fits && (to.id == type_id::tinyint_ || to.id == type_id::smallint_))
         fail(220, 16, to.id == type_id::tinyint_ ? 2 : 1, "Arithmetic overflow error for data type %s, value = %lld.",
              type_name(to), static_cast<long long>(n));
@@ -257,9 +260,10 @@ static value bytes_to_integer(const std::string &bytes, const type_info &to) {
     uint64_t n = 0;
     for (size_t i = from; i < bytes.size(); i++)
         n = n << 8 | static_cast<uint8_t>(bytes[i]);
-    return value_int(to.id == type_id::bit_ ? n != 0
+    return value_int(to.id == type_id::bit_        ? n != 0
                      : to.id == type_id::smallint_ ? static_cast<int16_t>(n)
-                     : to.id == type_id::int_ ? static_cast<int32_t>(n) : static_cast<int64_t>(n));
+                     : to.id == type_id::int_      ? static_cast<int32_t>(n)
+                                                   : static_cast<int64_t>(n));
 }
 
 static value to_number(const value &v, const type_info &from, const type_info &to, int style) {
@@ -294,7 +298,8 @@ static value to_number(const value &v, const type_info &from, const type_info &t
         if (is_money(from.id)) // money is rounded, decimal truncated
             return check_integer((v.i64 + (v.i64 < 0 ? -5000 : 5000)) / 10000, to);
         decimal d = to_decimal(v, from, to);
-        return to.id == type_id::bit_ ? value_int(d.magnitude != 0) : check_integer(decimal_to(d, from, {type_id::bigint_, 0, 0, 0}).i64, to);
+        return to.id == type_id::bit_ ? value_int(d.magnitude != 0)
+                                      : check_integer(decimal_to(d, from, {type_id::bigint_, 0, 0, 0}).i64, to);
     }
     if (is_char(from.id) && is_money(to.id)) {
         value plain = v;
@@ -335,15 +340,19 @@ static value date_to_date(const value &v, const type_info &from, const type_info
 }
 
 static value number_to_date(const value &v, const type_info &from, const type_info &to) {
-    double days = is_float(from.id) ? v.f64 : is_integer(from.id) ? static_cast<double>(v.i64)
-                                                                  : decimal_double(to_decimal(v, from, to));
+    double days = is_float(from.id)     ? v.f64
+                  : is_integer(from.id) ? static_cast<double>(v.i64)
+                                        : decimal_double(to_decimal(v, from, to));
     if (days < -53690 || days > 2958463)
         overflow_to(to);
     return datetime_round(datetime_from_number(days_1900 * ticks_per_day +
-                                               static_cast<int64_t>(days * static_cast<double>(ticks_per_day))), to);
+                                               static_cast<int64_t>(days * static_cast<double>(ticks_per_day))),
+                          to);
 }
 
-static bool is_old_date(type_id id) { return id == type_id::datetime_ || id == type_id::smalldatetime_; }
+static bool is_old_date(type_id id) {
+    return id == type_id::datetime_ || id == type_id::smalldatetime_;
+}
 
 static bool allowed(const type_info &from, const type_info &to) {
     type_id a = from.id, b = to.id;
@@ -381,7 +390,10 @@ value convert(const value &v, const type_info &from, const type_info &to, int st
             if (is_integer(from.id) && !is_nchar(to.id))
                 return value_text(fit_text("*", to, cut));
             fail(8115, 16, is_integer(from.id) ? 2 : 5, "Arithmetic overflow error converting %s to data type %s.",
-                 is_integer(from.id) ? "expression" : is_exact(from.id) ? "numeric" : type_name(from), type_name(to));
+                 is_integer(from.id) ? "expression"
+                 : is_exact(from.id) ? "numeric"
+                                     : type_name(from),
+                 type_name(to));
         }
         if (to.length != length_max && n > to.length && from.id == type_id::uniqueidentifier_)
             fail(8170, 16, 2, "Insufficient result space to convert uniqueidentifier value to char.");
@@ -390,7 +402,8 @@ value convert(const value &v, const type_info &from, const type_info &to, int st
     if (is_number(to.id)) {
         if (is_old_date(from.id))
             return to_number(value_float(static_cast<double>(datetime_number(v) - days_1900 * ticks_per_day) /
-                                         static_cast<double>(ticks_per_day)), {type_id::float_, 0, 0, 0}, to, 0);
+                                         static_cast<double>(ticks_per_day)),
+                             {type_id::float_, 0, 0, 0}, to, 0);
         return to_number(v, from, to, style);
     }
     if (is_binary(to.id))
@@ -413,8 +426,10 @@ value convert_implicit(const value &v, const type_info &from, const type_info &t
                  (is_binary(b) && is_char(a)) || (is_char(b) && is_binary(a) && a == type_id::image_);
     if (!v.null && clash) {
         if (allowed(from, to))
-            fail(257, 16, 3, "Implicit conversion from data type %s to %s is not allowed. Use the CONVERT function to "
-                             "run this query.", type_name(from), type_name(to));
+            fail(257, 16, 3,
+                 "Implicit conversion from data type %s to %s is not allowed. Use the CONVERT function to "
+                 "run this query.",
+                 type_name(from), type_name(to));
         fail(206, 16, 2, "Operand type clash: %s is incompatible with %s", type_name(from), type_name(to));
     }
     return convert(v, from, to, 0);

@@ -7,8 +7,8 @@
 
 namespace sqlserver {
 
-const char *const month_names[12] = {"January", "February", "March", "April", "May", "June",
-                                     "July", "August", "September", "October", "November", "December"};
+const char *const month_names[12] = {"January", "February", "March",     "April",   "May",      "June",
+                                     "July",    "August",   "September", "October", "November", "December"};
 const char *const day_names[7] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 
 constexpr int32_t days_1970 = 719162; // 1970-01-01 counted from 0001-01-01
@@ -42,7 +42,9 @@ int month_days(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-int64_t datetime_number(const value &v) { return v.days * ticks_per_day + v.ticks; }
+int64_t datetime_number(const value &v) {
+    return v.days * ticks_per_day + v.ticks;
+}
 
 value datetime_from_number(int64_t n) {
     value v;
@@ -146,7 +148,8 @@ bool clock_time(scanner &s, int hour, value &v) {
         }
     }
     s.blanks();
-    char half = static_cast<char>(s.peek() | 32), m = s.at + 1 < s.text.size() ? static_cast<char>(s.text[s.at + 1] | 32) : '\0';
+    char half = static_cast<char>(s.peek() | 32),
+         m = s.at + 1 < s.text.size() ? static_cast<char>(s.text[s.at + 1] | 32) : '\0';
     if ((half == 'a' || half == 'p') && m == 'm') {
         s.at += 2;
         if (hour < 1 || hour > 12)
@@ -282,16 +285,23 @@ static std::string date_style(const civil &c, int style) {
     std::string m = text_printf("%02d", c.month), d = text_printf("%02d", c.day);
     std::string name = std::string(month_names[c.month - 1]).substr(0, 3);
     switch (style % 100) {
-    case 1: case 10: return m + (style % 100 == 1 ? "/" : "-") + d + (style % 100 == 1 ? "/" : "-") + y;
+    case 1:
+    case 10: return m + (style % 100 == 1 ? "/" : "-") + d + (style % 100 == 1 ? "/" : "-") + y;
     case 2: return y + "." + m + "." + d;
     case 3: return d + "/" + m + "/" + y;
     case 4: return d + "." + m + "." + y;
     case 5: return d + "-" + m + "-" + y;
-    case 6: case 13: return d + " " + name + " " + y;
+    case 6:
+    case 13: return d + " " + name + " " + y;
     case 7: return name + " " + d + ", " + y;
     case 11: return y + "/" + m + "/" + d;
     case 12: return y + m + d;
-    case 20: case 21: case 23: case 25: case 26: case 27: return text_printf("%04d-", c.year) + m + "-" + d;
+    case 20:
+    case 21:
+    case 23:
+    case 25:
+    case 26:
+    case 27: return text_printf("%04d-", c.year) + m + "-" + d;
     default: return name + text_printf(" %2d ", c.day) + text_printf("%04d", c.year);
     }
 }
@@ -315,7 +325,8 @@ std::string datetime_text(const value &v, const type_info &t, int style) {
     else if (has_time && (base == 8 || base == 24))
         time = time_text(local.ticks, 0), date.clear();
     else if (has_time && (base == 13 || base == 14))
-        time = time_text(local.ticks, 0) + text_printf(":%03d", static_cast<int>(local.ticks % ticks_per_second / 10000)),
+        time =
+            time_text(local.ticks, 0) + text_printf(":%03d", static_cast<int>(local.ticks % ticks_per_second / 10000)),
         date = base == 14 ? "" : date;
     else if (has_time && (base == 0 || base == 9))
         time = time_ampm(local.ticks, base == 9);
@@ -373,10 +384,10 @@ value datetime_round(const value &v, const type_info &t) {
 
 std::string date_part_name(std::string_view name) {
     static const std::vector<std::vector<const char *>> parts = {
-        {"year", "yy", "yyyy"}, {"quarter", "qq", "q"}, {"month", "mm", "m"}, {"dayofyear", "dy", "y"},
-        {"day", "dd", "d"}, {"week", "wk", "ww"}, {"weekday", "dw", "w"}, {"hour", "hh"}, {"minute", "mi", "n"},
-        {"second", "ss", "s"}, {"millisecond", "ms"}, {"microsecond", "mcs"}, {"nanosecond", "ns"},
-        {"tzoffset", "tz"}, {"iso_week", "isowk", "isoww"}};
+        {"year", "yy", "yyyy"}, {"quarter", "qq", "q"}, {"month", "mm", "m"},          {"dayofyear", "dy", "y"},
+        {"day", "dd", "d"},     {"week", "wk", "ww"},   {"weekday", "dw", "w"},        {"hour", "hh"},
+        {"minute", "mi", "n"},  {"second", "ss", "s"},  {"millisecond", "ms"},         {"microsecond", "mcs"},
+        {"nanosecond", "ns"},   {"tzoffset", "tz"},     {"iso_week", "isowk", "isoww"}};
     for (const auto &p : parts)
         for (const char *n : p)
             if (name == n)
@@ -384,7 +395,9 @@ std::string date_part_name(std::string_view name) {
     return {};
 }
 
-static int weekday(int32_t days) { return days % 7; } // 0001-01-01 was a Monday: 0
+static int weekday(int32_t days) {
+    return days % 7;
+} // 0001-01-01 was a Monday: 0
 
 int64_t date_part(const std::string &part, const value &v, int date_first) {
     civil c = civil_from_days(v.days);
@@ -436,12 +449,14 @@ value date_add(const std::string &part, int64_t n, const value &v, type_id id) {
         int y = static_cast<int>(total / 12), m = static_cast<int>(total % 12) + 1;
         out.days = days_from_civil(y, m, std::min(c.day, month_days(y, m)));
     } else {
-        int64_t unit = part == "week" ? 7 * ticks_per_day
+        int64_t unit = part == "week"                                              ? 7 * ticks_per_day
                        : part == "day" || part == "dayofyear" || part == "weekday" ? ticks_per_day
-                       : part == "hour" ? 3600 * ticks_per_second
-                       : part == "minute" ? 60 * ticks_per_second
-                       : part == "second" ? ticks_per_second
-                       : part == "millisecond" ? 10000 : part == "microsecond" ? 10 : 1;
+                       : part == "hour"                                            ? 3600 * ticks_per_second
+                       : part == "minute"                                          ? 60 * ticks_per_second
+                       : part == "second"                                          ? ticks_per_second
+                       : part == "millisecond"                                     ? 10000
+                       : part == "microsecond"                                     ? 10
+                                                                                   : 1;
         int64_t by, sum;
         if (part == "nanosecond")
             n /= 100;
@@ -469,10 +484,12 @@ int64_t date_diff(const std::string &part, const value &from, const value &to) {
         return (to.days + 1) / 7 - (from.days + 1) / 7; // weeks begin on Sunday here, whatever DATEFIRST
     if (part == "day" || part == "dayofyear" || part == "weekday")
         return to.days - from.days;
-    int64_t unit = part == "hour" ? 3600 * ticks_per_second
-                   : part == "minute" ? 60 * ticks_per_second
-                   : part == "second" ? ticks_per_second
-                   : part == "millisecond" ? 10000 : part == "microsecond" ? 10 : 1;
+    int64_t unit = part == "hour"          ? 3600 * ticks_per_second
+                   : part == "minute"      ? 60 * ticks_per_second
+                   : part == "second"      ? ticks_per_second
+                   : part == "millisecond" ? 10000
+                   : part == "microsecond" ? 10
+                                           : 1;
     int64_t difference = datetime_number(to) / unit - datetime_number(from) / unit;
     return part == "nanosecond" ? difference * 100 : difference;
 }

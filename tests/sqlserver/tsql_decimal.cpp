@@ -75,7 +75,9 @@ bool decimal_rescale(decimal &d, int scale, bool round) {
     return true;
 }
 
-bool decimal_fits(const decimal &d, int precision) { return precision > 38 || d.magnitude < power10(precision); }
+bool decimal_fits(const decimal &d, int precision) {
+    return precision > 38 || d.magnitude < power10(precision);
+}
 
 // Brings both to one scale; drops decimals only when 128 bits are not enough.
 static void align(decimal &a, decimal &b) {
@@ -168,7 +170,9 @@ int decimal_compare(const decimal &left, const decimal &right) {
     return a.magnitude < b.magnitude ? -sign : a.magnitude > b.magnitude ? sign : 0;
 }
 
-double decimal_double(const decimal &d) { return strtod(decimal_text(d).c_str(), nullptr); }
+double decimal_double(const decimal &d) {
+    return strtod(decimal_text(d).c_str(), nullptr);
+}
 
 type_info decimal_type_of(const type_info &t) {
     static const uint8_t digits[] = {1, 3, 5, 10, 19};

@@ -4,9 +4,13 @@
 
 namespace sqlserver {
 
-bool is_true(const value &v) { return !v.null && v.i64 != 0; }
+bool is_true(const value &v) {
+    return !v.null && v.i64 != 0;
+}
 
-static value truth(bool b) { return value_int(b); }
+static value truth(bool b) {
+    return value_int(b);
+}
 
 static value eval_compare(const bound &b, eval_context &c) {
     value x = eval(*b.args[0], c);
@@ -65,38 +69,30 @@ static value eval_call(const bound &b, eval_context &c) {
 
 value eval(const bound &b, eval_context &c) {
     switch (b.kind) {
-    case bound_kind::literal:
-        return b.literal;
+    case bound_kind::literal: return b.literal;
     case bound_kind::variable: {
         auto found = c.f.variables.find(b.text);
         if (found == c.f.variables.end())
             fail(137, 15, 2, "Must declare the scalar variable \"%s\".", b.text.c_str());
         return found->second.val;
     }
-    case bound_kind::field:
-        return (*c.row)[b.field];
-    case bound_kind::call:
-        return eval_call(b, c);
+    case bound_kind::field: return (*c.row)[b.field];
+    case bound_kind::call: return eval_call(b, c);
     case bound_kind::and_:
-    case bound_kind::or_:
-        return eval_logic(b, c);
+    case bound_kind::or_: return eval_logic(b, c);
     case bound_kind::not_: {
         value v = eval(*b.args[0], c);
         return v.null ? v : truth(v.i64 == 0);
     }
-    case bound_kind::is_null:
-        return truth(eval(*b.args[0], c).null != (b.text == "not"));
-    case bound_kind::compare:
-        return eval_compare(b, c);
-    case bound_kind::in_list:
-        return eval_in(b, c);
+    case bound_kind::is_null: return truth(eval(*b.args[0], c).null != (b.text == "not"));
+    case bound_kind::compare: return eval_compare(b, c);
+    case bound_kind::in_list: return eval_in(b, c);
     case bound_kind::case_: // condition, result, condition, result, ..., result
         for (size_t i = 0; i + 1 < b.args.size(); i += 2)
             if (is_true(eval(*b.args[i], c)))
                 return eval(*b.args[i + 1], c);
         return eval(*b.args.back(), c);
-    default:
-        fail(8624, 16, 1, "Internal error: an expression that only a query can compute.");
+    default: fail(8624, 16, 1, "Internal error: an expression that only a query can compute.");
     }
 }
 

@@ -20,8 +20,8 @@ static bool statement_terminated(int32_t number) {
 }
 
 static bool compile_error(const sql_error &e) {
-    return e.number == 207 || e.number == 208 || e.number == 209 || e.number == 4104 || e.number == 156 || e.number == 102 ||
-           e.number == 137 || e.number == 195 || e.number == 206 || e.number == 257;
+    return e.number == 207 || e.number == 208 || e.number == 209 || e.number == 4104 || e.number == 156 ||
+           e.number == 102 || e.number == 137 || e.number == 195 || e.number == 206 || e.number == 257;
 }
 
 static uint16_t command_of(const stmt *s) {
@@ -68,7 +68,8 @@ flow report_error(frame &f, sql_error e, const stmt *s) {
         return flow::error;
     }
     bool abort = e.aborts_batch || fatal || compile_error(e) || e.severity >= 20 || (x->options.xact_abort && !raised);
-    if (x->trancount > 0 && !raised && (fatal || e.rolls_back || (x->options.xact_abort && e.severity < 20 && !compile_error(e))))
+    if (x->trancount > 0 && !raised &&
+        (fatal || e.rolls_back || (x->options.xact_abort && e.severity < 20 && !compile_error(e))))
         tran_rollback_all(f, true);
     send_message(f, e);
     if (statement_terminated(e.number))
@@ -135,8 +136,9 @@ static void exec_raiserror(frame &f, const stmt &s) {
         set_error = set_error || w == "seterror";
     }
     if (severity > 18 && !log)
-        fail(2754, 16, 1, "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using "
-                          "the WITH LOG option.");
+        fail(2754, 16, 1,
+             "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using "
+             "the WITH LOG option.");
     e.severity = static_cast<uint8_t>(std::clamp<int64_t>(severity, 0, 25));
     e.state = static_cast<uint8_t>(std::clamp<int64_t>(state, 0, 255));
     e.line = s.line;
@@ -157,8 +159,9 @@ static void exec_throw(frame &f, const stmt &s) {
         while (x != nullptr && !x->caught)
             x = x->parent;
         if (x == nullptr)
-            fail(10704, 15, 1, "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW "
-                               "statement inside a CATCH block, or add error parameters to the THROW statement.");
+            fail(10704, 15, 1,
+                 "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW "
+                 "statement inside a CATCH block, or add error parameters to the THROW statement.");
         e = *x->caught;
     } else {
         e.number = static_cast<int32_t>(eval_as(f, *s.list[0], t_int).i64);
@@ -166,8 +169,10 @@ static void exec_throw(frame &f, const stmt &s) {
         e.state = static_cast<uint8_t>(eval_as(f, *s.list[2], t_int).i64);
         e.line = s.line;
         if (e.number < 50000)
-            fail(35100, 16, 10, "Error number %d in the THROW statement is outside the valid range. Specify an error number in "
-                                "the valid range of 50000 to 2147483647.", e.number);
+            fail(35100, 16, 10,
+                 "Error number %d in the THROW statement is outside the valid range. Specify an error number in "
+                 "the valid range of 50000 to 2147483647.",
+                 e.number);
     }
     e.aborts_batch = true;
     throw e;
@@ -206,7 +211,8 @@ static void exec_set_variable(frame &f, const stmt &s) {
         expr self;
         self.kind = expr_kind::variable;
         self.text = item.variable;
-        bound_ptr x = convert_to(bind_binary(item.assign.substr(0, 1), bind(b, self), bind(b, *item.e), s.line), v.type);
+        bound_ptr x =
+            convert_to(bind_binary(item.assign.substr(0, 1), bind(b, self), bind(b, *item.e), s.line), v.type);
         if (x->subquery)
             fail(1046, 15, 1, "Subqueries are not allowed in this context. Only scalar expressions are allowed.");
         eval_context c{f, nullptr};
@@ -333,8 +339,7 @@ static flow run_kind(frame &f, const stmt &s) {
     case stmt_kind::truncate: exec_truncate(f, s); break;
     case stmt_kind::nothing:
     case stmt_kind::alter_constraint: send_done(f, 0, 0xFD, 0); break;
-    case stmt_kind::unsupported:
-        fail(40517, 16, 1, "%s is not supported by this server.", s.text.c_str());
+    case stmt_kind::unsupported: fail(40517, 16, 1, "%s is not supported by this server.", s.text.c_str());
     default: exec_ddl(f, s); break;
     }
     return flow::next;
@@ -342,8 +347,8 @@ static flow run_kind(frame &f, const stmt &s) {
 
 static bool keeps_error(stmt_kind k) {
     return k == stmt_kind::block || k == stmt_kind::if_ || k == stmt_kind::while_ || k == stmt_kind::try_ ||
-           k == stmt_kind::return_ || k == stmt_kind::exec_proc || k == stmt_kind::exec_text || k == stmt_kind::declare ||
-           k == stmt_kind::label || k == stmt_kind::goto_ || k == stmt_kind::raiserror;
+           k == stmt_kind::return_ || k == stmt_kind::exec_proc || k == stmt_kind::exec_text ||
+           k == stmt_kind::declare || k == stmt_kind::label || k == stmt_kind::goto_ || k == stmt_kind::raiserror;
 }
 
 flow run_stmt(frame &f, const stmt &s) {

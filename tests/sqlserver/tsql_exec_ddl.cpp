@@ -44,7 +44,8 @@ static void put_object(frame &f, database &db, const std::shared_ptr<cat_object>
 
 static void remove_object(frame &f, database &db, const cat_object &o) {
     auto c = own_catalog(f, db);
-    store_exec(f, "DELETE FROM " + quote_name(store_attach(f.s, db), '"') + ".\"$objects\" WHERE id=" + std::to_string(o.id));
+    store_exec(f, "DELETE FROM " + quote_name(store_attach(f.s, db), '"') +
+                      ".\"$objects\" WHERE id=" + std::to_string(o.id));
     c->objects.erase(lower(o.schema + "." + o.name));
 }
 
@@ -59,7 +60,8 @@ static database &target_database(frame &f, const object_path &path) {
 static std::string target_schema(frame &f, const database &db, const object_path &path) {
     std::string schema = path.size() > 1 && !path[path.size() - 2].empty() ? path[path.size() - 2] : "dbo";
     if (session_catalog(f.s, db)->schemas.count(lower(schema)) == 0)
-        fail(2760, 16, 1, "The specified schema name \"%s\" either does not exist or you do not have permission to use it.",
+        fail(2760, 16, 1,
+             "The specified schema name \"%s\" either does not exist or you do not have permission to use it.",
              schema.c_str());
     return schema;
 }
@@ -98,8 +100,11 @@ static void check_references(frame &f, const cat_object &o, const database &db) 
             continue;
         object_path path = k.def.parent;
         bool self = same_name(path.back(), o.name);
-        if (!self && !resolve(f, path.size() > 2 ? path : object_path{db.name, path.size() > 1 ? path[0] : "dbo", path.back()}, parent))
-            fail(1767, 16, 0, "Foreign key '%s' references invalid table '%s'.", k.def.name.c_str(), path_text(path).c_str());
+        if (!self &&
+            !resolve(f, path.size() > 2 ? path : object_path{db.name, path.size() > 1 ? path[0] : "dbo", path.back()},
+                     parent))
+            fail(1767, 16, 0, "Foreign key '%s' references invalid table '%s'.", k.def.name.c_str(),
+                 path_text(path).c_str());
     }
 }
 
@@ -195,9 +200,12 @@ static void add_column(frame &f, const resolved &r, cat_object &o, const column_
         bool rows = store_step(f, st, nullptr);
         sqlite3_reset(st);
         if (rows)
-            fail(4901, 16, 1, "ALTER TABLE only allows columns to be added that can contain nulls, or have a DEFAULT definition "
-                              "specified, or the column being added is an identity or timestamp column. Column '%s' cannot be added to "
-                              "non-empty table '%s' because it does not satisfy these conditions.", d.name.c_str(), o.name.c_str());
+            fail(4901, 16, 1,
+                 "ALTER TABLE only allows columns to be added that can contain nulls, or have a DEFAULT definition "
+                 "specified, or the column being added is an identity or timestamp column. Column '%s' cannot be added "
+                 "to "
+                 "non-empty table '%s' because it does not satisfy these conditions.",
+                 d.name.c_str(), o.name.c_str());
     }
     std::string column = quote_name(lower(d.name), '"');
     store_exec(f, "ALTER TABLE " + table_text(r) + " ADD COLUMN " + column + " " + storage_type(d.type));
@@ -229,7 +237,8 @@ static void alter_add(frame &f, const stmt &s, const resolved &r) {
         if (k.kind == "D") {
             int i = object_column(*o, k.columns.at(0));
             if (i < 0)
-                fail(1752, 16, 0, "Column '%s' in table '%s' is invalid for creating a default constraint.", k.columns[0].c_str(), o->name.c_str());
+                fail(1752, 16, 0, "Column '%s' in table '%s' is invalid for creating a default constraint.",
+                     k.columns[0].c_str(), o->name.c_str());
             column_def &d = o->columns[static_cast<size_t>(i)].def;
             d.default_value = k.check;
             d.default_text = k.check_text;
@@ -250,7 +259,8 @@ static bool drop_key(frame &f, const resolved &r, cat_object &o, const std::stri
         if (!same_name(o.keys[i].def.name, name))
             continue;
         if (!o.keys[i].sqlite_index.empty())
-            store_exec(f, "DROP INDEX " + quote_name(r.sqlite_schema, '"') + "." + quote_name(o.keys[i].sqlite_index, '"'));
+            store_exec(f, "DROP INDEX " + quote_name(r.sqlite_schema, '"') + "." +
+                              quote_name(o.keys[i].sqlite_index, '"'));
         o.keys.erase(o.keys.begin() + static_cast<long>(i));
         return true;
     }
@@ -265,7 +275,8 @@ static bool drop_key(frame &f, const resolved &r, cat_object &o, const std::stri
 static void drop_column(frame &f, const resolved &r, cat_object &o, const std::string &name) {
     int at = object_column(o, name);
     if (at < 0)
-        fail(4924, 16, 1, "ALTER TABLE DROP COLUMN failed because column '%s' does not exist in table '%s'.", name.c_str(), o.name.c_str());
+        fail(4924, 16, 1, "ALTER TABLE DROP COLUMN failed because column '%s' does not exist in table '%s'.",
+             name.c_str(), o.name.c_str());
     auto index = static_cast<size_t>(at);
     for (cat_key &k : o.keys)
         for (size_t &c : k.columns) {
@@ -297,24 +308,30 @@ static void alter_column(frame &f, const stmt &s, const resolved &r) {
     const column_def &d = s.table->columns[0];
     int at = object_column(*o, d.name);
     if (at < 0)
-        fail(4924, 16, 1, "ALTER TABLE ALTER COLUMN failed because column '%s' does not exist in table '%s'.", d.name.c_str(), o->name.c_str());
+        fail(4924, 16, 1, "ALTER TABLE ALTER COLUMN failed because column '%s' does not exist in table '%s'.",
+             d.name.c_str(), o->name.c_str());
     column_def &c = o->columns[static_cast<size_t>(at)].def;
     if (storage_type(c.type) != storage_type(d.type))
-        fail(40517, 16, 1, "ALTER COLUMN from %s to %s is not supported by this server.", type_text(c.type).c_str(), type_text(d.type).c_str());
+        fail(40517, 16, 1, "ALTER COLUMN from %s to %s is not supported by this server.", type_text(c.type).c_str(),
+             type_text(d.type).c_str());
     type_info old = c.type;
     c.type = d.type;
     c.nullable = d.null_given ? d.nullable : true;
     resolved changed{o, r.db, r.sqlite_schema};
-    sqlite3_stmt *st = store_statement(f.s, "SELECT _rowid_," + quote_name(lower(c.name), '"') + " FROM " + table_text(r));
+    sqlite3_stmt *st =
+        store_statement(f.s, "SELECT _rowid_," + quote_name(lower(c.name), '"') + " FROM " + table_text(r));
     std::vector<std::pair<int64_t, value>> rows;
     while (store_step(f, st, nullptr))
         rows.emplace_back(sqlite3_column_int64(st, 0), store_column(st, 1, old));
     sqlite3_reset(st);
-    sqlite3_stmt *update = store_statement(f.s, "UPDATE " + table_text(r) + " SET " + quote_name(lower(c.name), '"') + "=? WHERE _rowid_=?");
+    sqlite3_stmt *update = store_statement(f.s, "UPDATE " + table_text(r) + " SET " + quote_name(lower(c.name), '"') +
+                                                    "=? WHERE _rowid_=?");
     for (auto &[rowid, v] : rows) {
         if (v.null && !c.nullable)
-            fail(515, 16, 2, "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. UPDATE fails.",
-                 c.name.c_str(), full_name(f, r).c_str());
+            fail(
+                515, 16, 2,
+                "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. UPDATE fails.",
+                c.name.c_str(), full_name(f, r).c_str());
         sqlite3_reset(update);
         store_bind(update, 1, column_value(f, changed, static_cast<size_t>(at), v, old), c.type);
         sqlite3_bind_int64(update, 2, rowid);
@@ -327,7 +344,8 @@ static void alter_column(frame &f, const stmt &s, const resolved &r) {
 static void alter_table(frame &f, const stmt &s) {
     resolved r;
     if (!resolve(f, s.path, r) || r.object->type != "U")
-        fail(4902, 16, 1, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.", path_text(s.path).c_str());
+        fail(4902, 16, 1, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.",
+             path_text(s.path).c_str());
     write_scope write(f);
     resolve(f, s.path, r);
     store_forget_plans(f.s); // SQLite refuses to alter a table under open statements
@@ -343,7 +361,8 @@ static void alter_table(frame &f, const stmt &s) {
 static void create_index(frame &f, const stmt &s) {
     resolved r;
     if (!resolve(f, s.path, r) || r.object->type != "U")
-        fail(1088, 16, 12, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.", path_text(s.path).c_str());
+        fail(1088, 16, 12, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.",
+             path_text(s.path).c_str());
     write_scope write(f);
     resolve(f, s.path, r);
     auto o = std::make_shared<cat_object>(*r.object);
@@ -356,8 +375,10 @@ static void create_index(frame &f, const stmt &s) {
     } catch (const sql_error &e) {
         if (e.number != 2627)
             throw;
-        fail(1505, 16, 1, "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name "
-                          "'%s.%s' and the index name '%s'.", o->schema.c_str(), o->name.c_str(), s.key.name.c_str());
+        fail(1505, 16, 1,
+             "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name "
+             "'%s.%s' and the index name '%s'.",
+             o->schema.c_str(), o->name.c_str(), s.key.name.c_str());
     }
     replace_object(f, r, o);
     write.commit();
@@ -439,7 +460,8 @@ static void drop_database(frame &f, const object_path &path, bool if_exists) {
     if (db == nullptr) {
         if (if_exists)
             return;
-        fail(3701, 11, 1, "Cannot drop the database '%s', because it does not exist or you do not have permission.", path.back().c_str());
+        fail(3701, 11, 1, "Cannot drop the database '%s', because it does not exist or you do not have permission.",
+             path.back().c_str());
     }
     if (db->id <= 4)
         fail(3708, 16, 1, "Cannot drop the database '%s' because it is a system database.", db->name.c_str());
@@ -450,7 +472,8 @@ static void drop_database(frame &f, const object_path &path, bool if_exists) {
     for (auto &[spid, s] : e->sessions)
         if (auto found = s->attached.find(key); found != s->attached.end()) {
             store_forget_plans(s);
-            if (s->conn == nullptr || sqlite3_exec(s->conn, ("DETACH " + found->second).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+            if (s->conn == nullptr ||
+                sqlite3_exec(s->conn, ("DETACH " + found->second).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
                 fail(3702, 16, 3, "Cannot drop database \"%s\" because it is currently in use.", db->name.c_str());
             s->attached.erase(found);
         }
@@ -461,14 +484,16 @@ static void drop_database(frame &f, const object_path &path, bool if_exists) {
 }
 
 static void drop_missing(const std::string &kind, const object_path &path) {
-    fail(3701, 11, 5, "Cannot drop the %s '%s', because it does not exist or you do not have permission.", kind.c_str(), path_text(path).c_str());
+    fail(3701, 11, 5, "Cannot drop the %s '%s', because it does not exist or you do not have permission.", kind.c_str(),
+         path_text(path).c_str());
 }
 
 static void check_not_referenced(frame &f, const resolved &r) {
     for (const auto &[name, child] : session_catalog(f.s, *r.db)->objects)
         for (const cat_key &k : child->keys)
             if (k.def.kind == "F" && child != r.object && same_name(k.def.parent.back(), r.object->name))
-                fail(3726, 16, 1, "Could not drop object '%s' because it is referenced by a FOREIGN KEY constraint.", r.object->name.c_str());
+                fail(3726, 16, 1, "Could not drop object '%s' because it is referenced by a FOREIGN KEY constraint.",
+                     r.object->name.c_str());
 }
 
 static void drop_index(frame &f, const object_path &given, bool if_exists) {
@@ -521,7 +546,8 @@ static void drop_schema(frame &f, const std::string &name, bool if_exists) {
     auto found = c->schemas.find(lower(name));
     if (found == c->schemas.end() || found->second <= 4) {
         if (!if_exists)
-            fail(15151, 16, 1, "Cannot drop the schema '%s', because it does not exist or you do not have permission.", name.c_str());
+            fail(15151, 16, 1, "Cannot drop the schema '%s', because it does not exist or you do not have permission.",
+                 name.c_str());
         return;
     }
     write_scope write(f);

@@ -15,7 +15,8 @@ static void resolve_target(frame &f, const object_path &path, resolved &r) {
     if (!resolve(f, path, r))
         fail_unknown_object(path);
     if (r.object->type != "U")
-        fail(4406, 16, 1, "Update or insert of view or function '%s' failed because it contains a derived or constant field.",
+        fail(4406, 16, 1,
+             "Update or insert of view or function '%s' failed because it contains a derived or constant field.",
              r.object->name.c_str());
 }
 
@@ -91,8 +92,11 @@ static std::vector<size_t> insert_targets(frame &f, const stmt &s, const resolve
         if (i < 0)
             fail(207, 16, 1, "Invalid column name '%s'.", name.c_str());
         if (r.object->columns[static_cast<size_t>(i)].def.computed != nullptr)
-            fail(271, 16, 1, "The column \"%s\" cannot be modified because it is either a computed column or is the result of a UNION "
-                             "operator.", name.c_str());
+            fail(271, 16, 1,
+                 "The column \"%s\" cannot be modified because it is either a computed column or is the result of a "
+                 "UNION "
+                 "operator.",
+                 name.c_str());
         out.push_back(static_cast<size_t>(i));
     }
     bool explicit_identity = f.s->identity_insert == lower(full_name(f, r));
@@ -110,7 +114,8 @@ static void value_rows(frame &f, const stmt &s, const resolved &r, const std::ve
         if (exprs.size() != targets.size()) {
             if (!s.columns.empty())
                 fail(exprs.size() < targets.size() ? 109 : 110, 15, 1,
-                     "There are %s columns in the INSERT statement than values specified in the VALUES clause. The number of values in "
+                     "There are %s columns in the INSERT statement than values specified in the VALUES clause. The "
+                     "number of values in "
                      "the VALUES clause must match the number of columns specified in the INSERT statement.",
                      exprs.size() < targets.size() ? "more" : "fewer");
             fail(213, 16, 1, "Column name or number of supplied values does not match table definition.");
@@ -158,7 +163,8 @@ static void set_identity(frame &f, const resolved &r, std::vector<value> &row, b
 void insert_rows(frame &f, const resolved &r, const std::vector<size_t> &targets, const row_set &set,
                  std::vector<std::vector<value>> *inserted) {
     const cat_object &o = *r.object;
-    bool given = o.identity_column >= 0 && std::find(targets.begin(), targets.end(), static_cast<size_t>(o.identity_column)) != targets.end();
+    bool given = o.identity_column >= 0 &&
+                 std::find(targets.begin(), targets.end(), static_cast<size_t>(o.identity_column)) != targets.end();
     write_scope write(f);
     for (const auto &values : set.rows) {
         std::vector<value> row(o.columns.size());
@@ -204,11 +210,15 @@ static void check_identity_columns(frame &f, const resolved &r, const std::vecto
     bool given = std::find(targets.begin(), targets.end(), static_cast<size_t>(o.identity_column)) != targets.end();
     bool allowed = f.s->identity_insert == lower(full_name(f, r));
     if (given && !allowed)
-        fail(544, 16, 1, "Cannot insert explicit value for identity column in table '%s' when IDENTITY_INSERT is set to OFF.",
+        fail(544, 16, 1,
+             "Cannot insert explicit value for identity column in table '%s' when IDENTITY_INSERT is set to OFF.",
              o.name.c_str());
     if (!given && allowed)
-        fail(545, 16, 1, "Explicit value must be specified for identity column in table '%s' either when IDENTITY_INSERT is set to ON "
-                         "or when a replication user is inserting into a NOT FOR REPLICATION identity column.", o.name.c_str());
+        fail(545, 16, 1,
+             "Explicit value must be specified for identity column in table '%s' either when IDENTITY_INSERT is set to "
+             "ON "
+             "or when a replication user is inserting into a NOT FOR REPLICATION identity column.",
+             o.name.c_str());
 }
 
 void exec_insert(frame &f, const stmt &s) {
@@ -231,8 +241,10 @@ void exec_insert(frame &f, const stmt &s) {
         bool more = targets.size() > set.rows[0].size();
         if (s.columns.empty())
             fail(213, 16, 1, "Column name or number of supplied values does not match table definition.");
-        fail(more ? 120 : 121, 15, 1, "The select list for the INSERT statement contains %s items than the insert list. The number of "
-                                      "SELECT values must match the number of INSERT columns.", more ? "fewer" : "more");
+        fail(more ? 120 : 121, 15, 1,
+             "The select list for the INSERT statement contains %s items than the insert list. The number of "
+             "SELECT values must match the number of INSERT columns.",
+             more ? "fewer" : "more");
     }
     if (s.e != nullptr)
         set.rows.resize(std::min(set.rows.size(), static_cast<size_t>(eval_as(f, *s.e, t_bigint).i64)));
@@ -265,7 +277,8 @@ struct change_plan : plan {
 static object_path target_path(const stmt &s, const table_ref *t) {
     if (t == nullptr)
         return {};
-    if (t->kind == table_kind::named && s.path.size() == 1 && same_name(t->alias.empty() ? t->path.back() : t->alias, s.path[0]))
+    if (t->kind == table_kind::named && s.path.size() == 1 &&
+        same_name(t->alias.empty() ? t->path.back() : t->alias, s.path[0]))
         return t->path;
     object_path left = target_path(s, t->left.get());
     return left.empty() ? target_path(s, t->right.get()) : left;
@@ -311,7 +324,8 @@ static void bind_sets(binder &b, const stmt &s, change_plan &p, const std::strin
             }
         }
         if (x->untyped_null)
-            x = make_literal(column >= 0 ? p.target.object->columns[static_cast<size_t>(column)].def.type : t_int, value());
+            x = make_literal(column >= 0 ? p.target.object->columns[static_cast<size_t>(column)].def.type : t_int,
+                             value());
         p.set_to.push_back(column < 0 ? SIZE_MAX : static_cast<size_t>(column));
         p.columns.push_back({"", x->type});
         text += "," + emit(b, x);
@@ -368,7 +382,8 @@ static std::vector<change_row> read_changes(frame &f, const change_plan &p, sqli
     return out;
 }
 
-static void finish_change(frame &f, const stmt &s, const resolved &r, const output_rows &rows, size_t n, uint16_t command) {
+static void finish_change(frame &f, const stmt &s, const resolved &r, const output_rows &rows, size_t n,
+                          uint16_t command) {
     if (!s.output.empty())
         send_output(f, s, r, rows, command);
     f.s->rowcount = static_cast<int64_t>(n);
@@ -441,7 +456,8 @@ void exec_truncate(frame &f, const stmt &s) {
         for (const auto &[name, child] : session_catalog(f.s, *r.db)->objects)
             for (const cat_key &k : child->keys)
                 if (k.def.kind == "F" && same_name(k.def.parent.back(), r.object->name) && child != r.object)
-                    fail(4712, 16, 1, "Cannot truncate table '%s' because it is being referenced by a FOREIGN KEY constraint.",
+                    fail(4712, 16, 1,
+                         "Cannot truncate table '%s' because it is being referenced by a FOREIGN KEY constraint.",
                          full_name(f, r).c_str());
     write_scope write(f);
     store_exec(f, "DELETE FROM " + table_text(r));

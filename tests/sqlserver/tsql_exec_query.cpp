@@ -101,8 +101,9 @@ static void select_into(frame &f, const stmt &s, const object_path &into) {
         d.nullable = c.nullable;
         d.identity = c.identity;
         if (d.name.empty())
-            fail(1038, 15, 5, "An object or column name is missing or empty. For SELECT INTO statements, verify each column has a "
-                              "name. For other statements, look for empty alias names.");
+            fail(1038, 15, 5,
+                 "An object or column name is missing or empty. For SELECT INTO statements, verify each column has a "
+                 "name. For other statements, look for empty alias names.");
         if (d.type.length == 0 && (is_char(d.type.id) || is_binary(d.type.id)))
             d.type.length = 1;
         def.columns.push_back(d);
@@ -138,8 +139,9 @@ void exec_select(frame &f, const stmt &s) {
         tran_implicit(f);
     if (!p->assign.empty()) {
         if (p->assign.size() != p->columns.size())
-            fail(141, 15, 1, "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval "
-                             "operations.");
+            fail(141, 15, 1,
+                 "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval "
+                 "operations.");
         uint64_t n = each_row(f, *p, st, [&](std::vector<value> &row) { set_variables(f, *p, row); });
         f.s->rowcount = static_cast<int64_t>(n);
         send_done(f, done_count, 0xC1, n);

@@ -9,22 +9,31 @@ struct bool_option {
     bool set_options::*member;
 };
 
-static const bool_option bool_options[] = {
-    {"ansi_nulls", &set_options::ansi_nulls}, {"ansi_null_dflt_on", &set_options::ansi_null_dflt_on},
-    {"ansi_null_dflt_off", &set_options::ansi_null_dflt_off}, {"ansi_padding", &set_options::ansi_padding},
-    {"ansi_warnings", &set_options::ansi_warnings}, {"arithabort", &set_options::arithabort},
-    {"arithignore", &set_options::arithignore}, {"concat_null_yields_null", &set_options::concat_null_yields_null},
-    {"cursor_close_on_commit", &set_options::cursor_close_on_commit},
-    {"implicit_transactions", &set_options::implicit_transactions}, {"nocount", &set_options::nocount},
-    {"numeric_roundabort", &set_options::numeric_roundabort}, {"quoted_identifier", &set_options::quoted_identifier},
-    {"xact_abort", &set_options::xact_abort}, {"fmtonly", &set_options::fmtonly}, {"noexec", &set_options::noexec},
-    {"parseonly", &set_options::parseonly}};
+static const bool_option bool_options[] = {{"ansi_nulls", &set_options::ansi_nulls},
+                                           {"ansi_null_dflt_on", &set_options::ansi_null_dflt_on},
+                                           {"ansi_null_dflt_off", &set_options::ansi_null_dflt_off},
+                                           {"ansi_padding", &set_options::ansi_padding},
+                                           {"ansi_warnings", &set_options::ansi_warnings},
+                                           {"arithabort", &set_options::arithabort},
+                                           {"arithignore", &set_options::arithignore},
+                                           {"concat_null_yields_null", &set_options::concat_null_yields_null},
+                                           {"cursor_close_on_commit", &set_options::cursor_close_on_commit},
+                                           {"implicit_transactions", &set_options::implicit_transactions},
+                                           {"nocount", &set_options::nocount},
+                                           {"numeric_roundabort", &set_options::numeric_roundabort},
+                                           {"quoted_identifier", &set_options::quoted_identifier},
+                                           {"xact_abort", &set_options::xact_abort},
+                                           {"fmtonly", &set_options::fmtonly},
+                                           {"noexec", &set_options::noexec},
+                                           {"parseonly", &set_options::parseonly}};
 
-static const char *const isolation_names[] = {"", "read uncommitted", "read committed", "repeatable read", "serializable", "snapshot"};
+static const char *const isolation_names[] = {
+    "", "read uncommitted", "read committed", "repeatable read", "serializable", "snapshot"};
 
 static void set_language(frame &f, const std::string &name) {
-    static const char *const known[] = {"us_english", "english", "british", "german", "deutsch", "french", "spanish", "polish",
-                                        "polski", "italian", "portuguese", "brazilian", "dutch", "russian", "swedish"};
+    static const char *const known[] = {"us_english", "english",   "british", "german",  "deutsch",
+                                        "french",     "spanish",   "polish",  "polski",  "italian",
+                                        "portuguese", "brazilian", "dutch",   "russian", "swedish"};
     bool found = false;
     for (const char *k : known)
         found = found || same_name(name, k);
@@ -73,7 +82,10 @@ static bool set_value(frame &f, const std::string &name, const stmt &s) {
         type_info t;
         value v = eval_expr(f, *s.e, t);
         std::string word = lower(to_text(v, t));
-        o.deadlock_priority = word == "low" ? -5 : word == "high" ? 5 : word == "normal" ? 0 : static_cast<int32_t>(v.i64);
+        o.deadlock_priority = word == "low"      ? -5
+                              : word == "high"   ? 5
+                              : word == "normal" ? 0
+                                                 : static_cast<int32_t>(v.i64);
     } else {
         return false;
     }
@@ -81,8 +93,9 @@ static bool set_value(frame &f, const std::string &name, const stmt &s) {
 }
 
 static bool is_switch_ignored(const std::string &name) {
-    static const char *const all[] = {"statistics", "showplan_all", "showplan_text", "showplan_xml", "forceplan",
-                                      "remote_proc_transactions", "fips_flagger", "offsets", "disable_def_cnst_chk", "ansi_defaults"};
+    static const char *const all[] = {
+        "statistics",   "showplan_all", "showplan_text",        "showplan_xml", "forceplan", "remote_proc_transactions",
+        "fips_flagger", "offsets",      "disable_def_cnst_chk", "ansi_defaults"};
     for (const char *n : all)
         if (name == n)
             return true;
@@ -95,10 +108,14 @@ void exec_set(frame &f, const stmt &s) {
     } else if (s.text == "identity_insert") {
         resolved r;
         if (!resolve(f, s.path, r))
-            fail(1088, 16, 11, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.", path_text(s.path).c_str());
-        std::string name = lower((r.db != nullptr ? r.db->name : "tempdb") + "." + r.object->schema + "." + r.object->name);
+            fail(1088, 16, 11,
+                 "Cannot find the object \"%s\" because it does not exist or you do not have permissions.",
+                 path_text(s.path).c_str());
+        std::string name =
+            lower((r.db != nullptr ? r.db->name : "tempdb") + "." + r.object->schema + "." + r.object->name);
         if (s.flag && !f.s->identity_insert.empty() && f.s->identity_insert != name)
-            fail(8107, 16, 1, "IDENTITY_INSERT is already ON for table '%s'. Cannot perform SET operation for table '%s'.",
+            fail(8107, 16, 1,
+                 "IDENTITY_INSERT is already ON for table '%s'. Cannot perform SET operation for table '%s'.",
                  f.s->identity_insert.c_str(), r.object->name.c_str());
         f.s->identity_insert = s.flag ? name : "";
     } else {
@@ -141,7 +158,9 @@ static void user_options(frame &f) {
 void exec_dbcc(frame &f, const stmt &s) {
     if (s.text == "useroptions")
         user_options(f);
-    f.h->message(2528, 1, 0, "DBCC execution completed. If DBCC printed error messages, contact your system administrator.", f.procedure, s.line);
+    f.h->message(2528, 1, 0,
+                 "DBCC execution completed. If DBCC printed error messages, contact your system administrator.",
+                 f.procedure, s.line);
     if (s.text != "useroptions")
         send_done(f, 0, 0xE6, 0);
 }

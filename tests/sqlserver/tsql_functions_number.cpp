@@ -124,15 +124,26 @@ value f_power(const bound &self, args_t &a, eval_context &) {
 value f_math(const bound &self, args_t &a, eval_context &) {
     double x = a[0].f64;
     const std::string &f = self.text;
-    return check_float(f == "sqrt" ? std::sqrt(x) : f == "exp" ? std::exp(x) : f == "log10" ? std::log10(x)
-                       : f == "log" ? (a.size() > 1 ? std::log(x) / std::log(a[1].f64) : std::log(x))
-                       : f == "sin" ? std::sin(x) : f == "cos" ? std::cos(x) : f == "tan" ? std::tan(x)
-                       : f == "asin" ? std::asin(x) : f == "acos" ? std::acos(x) : f == "atan" ? std::atan(x)
-                       : f == "square" ? x * x : f == "degrees" ? x * 180 / M_PI : f == "radians" ? x * M_PI / 180
-                       : f == "atn2" ? std::atan2(x, a[1].f64) : M_PI);
+    return check_float(f == "sqrt"      ? std::sqrt(x)
+                       : f == "exp"     ? std::exp(x)
+                       : f == "log10"   ? std::log10(x)
+                       : f == "log"     ? (a.size() > 1 ? std::log(x) / std::log(a[1].f64) : std::log(x))
+                       : f == "sin"     ? std::sin(x)
+                       : f == "cos"     ? std::cos(x)
+                       : f == "tan"     ? std::tan(x)
+                       : f == "asin"    ? std::asin(x)
+                       : f == "acos"    ? std::acos(x)
+                       : f == "atan"    ? std::atan(x)
+                       : f == "square"  ? x * x
+                       : f == "degrees" ? x * 180 / M_PI
+                       : f == "radians" ? x * M_PI / 180
+                       : f == "atn2"    ? std::atan2(x, a[1].f64)
+                                        : M_PI);
 }
 
-value f_pi(const bound &, args_t &, eval_context &) { return value_float(M_PI); }
+value f_pi(const bound &, args_t &, eval_context &) {
+    return value_float(M_PI);
+}
 
 value f_rand(const bound &, args_t &a, eval_context &) {
     if (!a.empty())
@@ -185,18 +196,23 @@ value f_dateadd(const bound &self, args_t &a, eval_context &) {
     return datetime_round(v, self.type);
 }
 
-value as_date(const value &v, const type_info &t) { return is_date(t.id) ? v : convert(v, t, t_datetime2); }
+value as_date(const value &v, const type_info &t) {
+    return is_date(t.id) ? v : convert(v, t, t_datetime2);
+}
 
 value f_datediff(const bound &self, args_t &a, eval_context &) {
-    int64_t n = date_diff(part_of(a[0], "datediff"), as_date(a[1], self.args[1]->type), as_date(a[2], self.args[2]->type));
+    int64_t n =
+        date_diff(part_of(a[0], "datediff"), as_date(a[1], self.args[1]->type), as_date(a[2], self.args[2]->type));
     if (self.type.id == type_id::int_ && (n > INT32_MAX || n < INT32_MIN))
-        fail(535, 16, 0, "The datediff function resulted in an overflow. The number of dateparts separating two date/time "
-                         "instances is too large. Try to use datediff with a less precise datepart.");
+        fail(535, 16, 0,
+             "The datediff function resulted in an overflow. The number of dateparts separating two date/time "
+             "instances is too large. Try to use datediff with a less precise datepart.");
     return value_int(n);
 }
 
 value f_datepart(const bound &self, args_t &a, eval_context &c) {
-    return value_int(date_part(part_of(a[0], "datepart"), as_date(a[1], self.args[1]->type), c.f.s->options.date_first));
+    return value_int(
+        date_part(part_of(a[0], "datepart"), as_date(a[1], self.args[1]->type), c.f.s->options.date_first));
 }
 
 value f_datename(const bound &self, args_t &a, eval_context &c) {
@@ -237,7 +253,8 @@ value f_eomonth(const bound &self, args_t &a, eval_context &) {
 value f_datefromparts(const bound &self, args_t &a, eval_context &) {
     int y = static_cast<int>(a[0].i64), m = static_cast<int>(a[1].i64), d = static_cast<int>(a[2].i64);
     if (y < 1 || y > 9999 || m < 1 || m > 12 || d < 1 || d > month_days(y, m))
-        fail(289, 16, 1, "Cannot construct data type %s, some of the arguments have values which are not valid.", type_name(self.type));
+        fail(289, 16, 1, "Cannot construct data type %s, some of the arguments have values which are not valid.",
+             type_name(self.type));
     value out;
     out.null = false;
     out.days = days_from_civil(y, m, d);
@@ -265,11 +282,20 @@ const function_row rows[] = {
     {"floor", 1, 1, "n", {}, f_floor, floor_type},
     {"ceiling", 1, 1, "n", {}, f_floor, floor_type},
     {"power", 2, 2, "nf", {}, f_power, first_type},
-    {"sqrt", 1, 1, "f", t_float, f_math}, {"exp", 1, 1, "f", t_float, f_math}, {"log", 1, 2, "f", t_float, f_math},
-    {"log10", 1, 1, "f", t_float, f_math}, {"sin", 1, 1, "f", t_float, f_math}, {"cos", 1, 1, "f", t_float, f_math},
-    {"tan", 1, 1, "f", t_float, f_math}, {"asin", 1, 1, "f", t_float, f_math}, {"acos", 1, 1, "f", t_float, f_math},
-    {"atan", 1, 1, "f", t_float, f_math}, {"atn2", 2, 2, "f", t_float, f_math}, {"square", 1, 1, "f", t_float, f_math},
-    {"degrees", 1, 1, "f", t_float, f_math}, {"radians", 1, 1, "f", t_float, f_math},
+    {"sqrt", 1, 1, "f", t_float, f_math},
+    {"exp", 1, 1, "f", t_float, f_math},
+    {"log", 1, 2, "f", t_float, f_math},
+    {"log10", 1, 1, "f", t_float, f_math},
+    {"sin", 1, 1, "f", t_float, f_math},
+    {"cos", 1, 1, "f", t_float, f_math},
+    {"tan", 1, 1, "f", t_float, f_math},
+    {"asin", 1, 1, "f", t_float, f_math},
+    {"acos", 1, 1, "f", t_float, f_math},
+    {"atan", 1, 1, "f", t_float, f_math},
+    {"atn2", 2, 2, "f", t_float, f_math},
+    {"square", 1, 1, "f", t_float, f_math},
+    {"degrees", 1, 1, "f", t_float, f_math},
+    {"radians", 1, 1, "f", t_float, f_math},
     {"pi", 0, 0, "", t_float, f_pi},
     {"rand", 0, 1, "b", t_float, f_rand},
     {"newid", 0, 0, "", t_guid, f_newid, nullptr, false, true},
@@ -281,10 +307,15 @@ const function_row rows[] = {
     {"datediff_big", 3, 3, "a", t_bigint, f_datediff},
     {"datepart", 2, 2, "a", t_int, f_datepart},
     {"datename", 2, 2, "a", {type_id::nvarchar_, 30, 0, 0}, f_datename},
-    {"year", 1, 1, "a", t_int, f_year}, {"month", 1, 1, "a", t_int, f_year}, {"day", 1, 1, "a", t_int, f_year},
-    {"getdate", 0, 0, "", t_datetime, f_now}, {"current_timestamp", 0, 0, "", t_datetime, f_now},
-    {"getutcdate", 0, 0, "", t_datetime, f_now}, {"sysdatetime", 0, 0, "", t_datetime2, f_now},
-    {"sysutcdatetime", 0, 0, "", t_datetime2, f_now}, {"sysdatetimeoffset", 0, 0, "", t_offset, f_now},
+    {"year", 1, 1, "a", t_int, f_year},
+    {"month", 1, 1, "a", t_int, f_year},
+    {"day", 1, 1, "a", t_int, f_year},
+    {"getdate", 0, 0, "", t_datetime, f_now},
+    {"current_timestamp", 0, 0, "", t_datetime, f_now},
+    {"getutcdate", 0, 0, "", t_datetime, f_now},
+    {"sysdatetime", 0, 0, "", t_datetime2, f_now},
+    {"sysutcdatetime", 0, 0, "", t_datetime2, f_now},
+    {"sysdatetimeoffset", 0, 0, "", t_offset, f_now},
     {"eomonth", 1, 2, "ai", t_date, f_eomonth},
     {"datefromparts", 3, 3, "i", t_date, f_datefromparts},
     {"datetimefromparts", 7, 7, "i", t_datetime, f_datefromparts},
@@ -293,6 +324,8 @@ const function_row rows[] = {
 
 } // namespace
 
-function_list number_functions() { return {rows, sizeof rows / sizeof rows[0]}; }
+function_list number_functions() {
+    return {rows, sizeof rows / sizeof rows[0]};
+}
 
 } // namespace sqlserver

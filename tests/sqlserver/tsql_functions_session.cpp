@@ -15,24 +15,58 @@ namespace {
 
 using args_t = std::vector<value>;
 
-value optional_int(const std::optional<int64_t> &n) { return n ? value_text(std::to_string(*n)) : value(); }
+value optional_int(const std::optional<int64_t> &n) {
+    return n ? value_text(std::to_string(*n)) : value();
+}
 
-value g_spid(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->spid); }
-value g_trancount(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->trancount); }
-value g_rowcount(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->rowcount); }
-value g_error(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->last_error); }
-value g_identity(const bound &, args_t &, eval_context &c) { return optional_int(c.f.s->last_identity); }
-value g_scope_identity(const bound &, args_t &, eval_context &c) { return optional_int(c.f.scope_identity); }
-value g_nestlevel(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->nest); }
-value g_procid(const bound &, args_t &, eval_context &c) { return value_int(c.f.procedure_id); }
-value g_zero(const bound &, args_t &, eval_context &) { return value_int(0); }
-value g_fetch_status(const bound &, args_t &, eval_context &) { return value_int(0); }
-value g_lock_timeout(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->options.lock_timeout); }
-value g_textsize(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->options.text_size); }
-value g_datefirst(const bound &, args_t &, eval_context &c) { return value_int(c.f.s->options.date_first); }
-value g_language(const bound &, args_t &, eval_context &c) { return value_text(c.f.s->options.language); }
-value g_max_precision(const bound &, args_t &, eval_context &) { return value_int(38); }
-value g_max_connections(const bound &, args_t &, eval_context &) { return value_int(32767); }
+value g_spid(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->spid);
+}
+value g_trancount(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->trancount);
+}
+value g_rowcount(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->rowcount);
+}
+value g_error(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->last_error);
+}
+value g_identity(const bound &, args_t &, eval_context &c) {
+    return optional_int(c.f.s->last_identity);
+}
+value g_scope_identity(const bound &, args_t &, eval_context &c) {
+    return optional_int(c.f.scope_identity);
+}
+value g_nestlevel(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->nest);
+}
+value g_procid(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.procedure_id);
+}
+value g_zero(const bound &, args_t &, eval_context &) {
+    return value_int(0);
+}
+value g_fetch_status(const bound &, args_t &, eval_context &) {
+    return value_int(0);
+}
+value g_lock_timeout(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->options.lock_timeout);
+}
+value g_textsize(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->options.text_size);
+}
+value g_datefirst(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->options.date_first);
+}
+value g_language(const bound &, args_t &, eval_context &c) {
+    return value_text(c.f.s->options.language);
+}
+value g_max_precision(const bound &, args_t &, eval_context &) {
+    return value_int(38);
+}
+value g_max_connections(const bound &, args_t &, eval_context &) {
+    return value_int(32767);
+}
 
 value g_options(const bound &, args_t &, eval_context &c) {
     const set_options &o = c.f.s->options;
@@ -46,20 +80,29 @@ value g_options(const bound &, args_t &, eval_context &c) {
 
 value g_version(const bound &, args_t &, eval_context &c) {
     const std::string &v = c.f.s->eng->options.version;
-    return value_text("Microsoft SQL Server 2022 (RTM) - " + v + ".1 (X64) \n\tStand-in server for tests\n\tDeveloper "
+    return value_text("Microsoft SQL Server 2022 (RTM) - " + v +
+                      ".1 (X64) \n\tStand-in server for tests\n\tDeveloper "
                       "Edition (64-bit) on Linux <X64>");
 }
 
-value g_servername(const bound &, args_t &, eval_context &c) { return value_text(c.f.s->eng->options.server_name); }
-value g_servicename(const bound &, args_t &, eval_context &) { return value_text("MSSQLSERVER"); }
+value g_servername(const bound &, args_t &, eval_context &c) {
+    return value_text(c.f.s->eng->options.server_name);
+}
+value g_servicename(const bound &, args_t &, eval_context &) {
+    return value_text("MSSQLSERVER");
+}
 value g_microsoftversion(const bound &, args_t &, eval_context &c) {
     int major = 16, minor = 0, build = 0;
     sscanf(c.f.s->eng->options.version.c_str(), "%d.%d.%d", &major, &minor, &build);
     return value_int(major << 24 | minor << 16 | build);
 }
 
-value f_app_name(const bound &, args_t &, eval_context &c) { return value_text(c.f.s->login.app_name); }
-value f_host_name(const bound &, args_t &, eval_context &c) { return value_text(c.f.s->login.host_name); }
+value f_app_name(const bound &, args_t &, eval_context &c) {
+    return value_text(c.f.s->login.app_name);
+}
+value f_host_name(const bound &, args_t &, eval_context &c) {
+    return value_text(c.f.s->login.host_name);
+}
 value f_login(const bound &, args_t &a, eval_context &c) {
     if (!a.empty() && a[0].null)
         return {};
@@ -68,7 +111,9 @@ value f_login(const bound &, args_t &a, eval_context &c) {
 value f_user(const bound &, args_t &, eval_context &c) {
     return value_text(same_name(c.f.s->login.user, "sa") ? "dbo" : c.f.s->login.user);
 }
-value f_user_id(const bound &, args_t &, eval_context &) { return value_int(1); }
+value f_user_id(const bound &, args_t &, eval_context &) {
+    return value_int(1);
+}
 value f_schema_name(const bound &, args_t &a, eval_context &c) {
     if (a.empty() || a[0].i64 == 1)
         return value_text("dbo");
@@ -127,7 +172,8 @@ value f_object_id(const bound &, args_t &a, eval_context &c) {
     resolved r;
     if (resolve(c.f, path, r) && type_wanted(*r.object, type))
         return value_int(r.object->id);
-    database *db = find_database(c.f.s, path.size() > 2 && !path[path.size() - 3].empty() ? path[path.size() - 3] : c.f.s->db);
+    database *db =
+        find_database(c.f.s, path.size() > 2 && !path[path.size() - 3].empty() ? path[path.size() - 3] : c.f.s->db);
     if (db == nullptr)
         return {};
     for (const auto &[name, o] : session_catalog(c.f.s, *db)->objects)
@@ -153,7 +199,9 @@ value f_object_name(const bound &self, args_t &a, eval_context &c) {
     object_ptr o = object_by_id(c, a[0].i64);
     if (o == nullptr)
         return {};
-    return value_text(self.text == "object_schema_name" ? o->schema : self.text == "object_definition" ? o->source : o->name);
+    return value_text(self.text == "object_schema_name"  ? o->schema
+                      : self.text == "object_definition" ? o->source
+                                                         : o->name);
 }
 
 value f_col_name(const bound &, args_t &a, eval_context &c) {
@@ -244,8 +292,12 @@ value f_databasepropertyex(const bound &, args_t &a, eval_context &c) {
     if (db == nullptr)
         return {};
     auto text = [](const char *s) { return variant_of(t_sysname, value_text(s)); };
-    return p == "status" ? text("ONLINE") : p == "updateability" ? text("READ_WRITE") : p == "recovery" ? text("SIMPLE")
-           : p == "collation" ? text("SQL_Latin1_General_CP1_CI_AS") : p == "useraccess" ? text("MULTI_USER") : value();
+    return p == "status"          ? text("ONLINE")
+           : p == "updateability" ? text("READ_WRITE")
+           : p == "recovery"      ? text("SIMPLE")
+           : p == "collation"     ? text("SQL_Latin1_General_CP1_CI_AS")
+           : p == "useraccess"    ? text("MULTI_USER")
+                                  : value();
 }
 
 value f_context_info(const bound &, args_t &, eval_context &c) {
@@ -259,10 +311,13 @@ value f_session_context(const bound &, args_t &a, eval_context &c) {
 
 value f_sessionproperty(const bound &, args_t &a, eval_context &c) {
     const set_options &o = c.f.s->options;
-    const std::pair<const char *, bool> all[] = {
-        {"ansi_nulls", o.ansi_nulls}, {"ansi_padding", o.ansi_padding}, {"ansi_warnings", o.ansi_warnings},
-        {"arithabort", o.arithabort}, {"concat_null_yields_null", o.concat_null_yields_null},
-        {"numeric_roundabort", o.numeric_roundabort}, {"quoted_identifier", o.quoted_identifier}};
+    const std::pair<const char *, bool> all[] = {{"ansi_nulls", o.ansi_nulls},
+                                                 {"ansi_padding", o.ansi_padding},
+                                                 {"ansi_warnings", o.ansi_warnings},
+                                                 {"arithabort", o.arithabort},
+                                                 {"concat_null_yields_null", o.concat_null_yields_null},
+                                                 {"numeric_roundabort", o.numeric_roundabort},
+                                                 {"quoted_identifier", o.quoted_identifier}};
     for (auto &[name, on] : all)
         if (same_name(a[0].text, name))
             return variant_of(t_int, value_int(on));
@@ -273,16 +328,23 @@ value f_xact_state(const bound &, args_t &, eval_context &c) {
     return value_int(c.f.s->trancount == 0 ? 0 : c.f.s->doomed ? -1 : 1);
 }
 
-value f_tran_id(const bound &, args_t &, eval_context &c) { return value_int(static_cast<int64_t>(c.f.s->tran_id)); }
+value f_tran_id(const bound &, args_t &, eval_context &c) {
+    return value_int(static_cast<int64_t>(c.f.s->tran_id));
+}
 
 value f_connectionproperty(const bound &, args_t &a, eval_context &c) {
     std::string p = lower(a[0].text);
     auto text = [](std::string s) { return variant_of(t_sysname, value_text(std::move(s))); };
-    return p == "net_transport" ? text("TCP") : p == "protocol_type" ? text("TSQL") : p == "auth_scheme" ? text("SQL")
-           : p == "client_net_address" ? text(c.f.s->login.client_address) : value();
+    return p == "net_transport"        ? text("TCP")
+           : p == "protocol_type"      ? text("TSQL")
+           : p == "auth_scheme"        ? text("SQL")
+           : p == "client_net_address" ? text(c.f.s->login.client_address)
+                                       : value();
 }
 
-value f_one(const bound &, args_t &, eval_context &) { return value_int(1); }
+value f_one(const bound &, args_t &, eval_context &) {
+    return value_int(1);
+}
 
 // In a CATCH block of this scope or of a caller.
 const sql_error *caught(eval_context &c) {
@@ -296,8 +358,10 @@ value f_error_number(const bound &self, args_t &, eval_context &c) {
     const sql_error *e = caught(c);
     if (e == nullptr)
         return {};
-    return value_int(self.text == "error_number" ? e->number : self.text == "error_line" ? e->line
-                     : self.text == "error_state" ? e->state : e->severity);
+    return value_int(self.text == "error_number"  ? e->number
+                     : self.text == "error_line"  ? e->line
+                     : self.text == "error_state" ? e->state
+                                                  : e->severity);
 }
 
 value f_error_text(const bound &self, args_t &, eval_context &c) {
@@ -307,12 +371,15 @@ value f_error_text(const bound &self, args_t &, eval_context &c) {
     return value_text(self.text == "error_message" ? e->text : e->procedure);
 }
 
-value f_formatmessage(const bound &, args_t &a, eval_context &) { return a[0]; }
+value f_formatmessage(const bound &, args_t &a, eval_context &) {
+    return a[0];
+}
 
 value f_parsename(const bound &, args_t &a, eval_context &) {
     object_path path = split_path(a[0].text);
     int64_t n = a[1].i64;
-    return n < 1 || n > static_cast<int64_t>(path.size()) ? value() : value_text(path[path.size() - static_cast<size_t>(n)]);
+    return n < 1 || n > static_cast<int64_t>(path.size()) ? value()
+                                                          : value_text(path[path.size() - static_cast<size_t>(n)]);
 }
 
 value f_type_name(const bound &, args_t &a, eval_context &) {
@@ -332,7 +399,10 @@ value f_variant_property(const bound &self, args_t &a, eval_context &) {
     std::string p = lower(a[1].text);
     if (p == "basetype")
         return variant_of(t_sysname, value_text(type_name(t)));
-    int64_t n = p == "precision" ? type_precision(t) : p == "scale" ? type_scale(t) : p == "maxlength" ? type_max_length(t) : -9;
+    int64_t n = p == "precision"   ? type_precision(t)
+                : p == "scale"     ? type_scale(t)
+                : p == "maxlength" ? type_max_length(t)
+                                   : -9;
     return n == -9 ? value() : variant_of(t_int, value_int(n));
 }
 
@@ -340,53 +410,90 @@ constexpr type_info t_numeric38{type_id::numeric_, 0, 38, 0}, t_tinyint{type_id:
     t_nchar128{type_id::nvarchar_, 128, 0, 0}, t_context{type_id::varbinary_, 128, 0, 0};
 
 const function_row rows[] = {
-    {"@@spid", 0, 0, "", t_smallint, g_spid}, {"@@trancount", 0, 0, "", t_int, g_trancount},
-    {"@@rowcount", 0, 0, "", t_int, g_rowcount}, {"rowcount_big", 0, 0, "", t_bigint, g_rowcount},
-    {"@@error", 0, 0, "", t_int, g_error}, {"@@identity", 0, 0, "", t_numeric38, g_identity},
-    {"scope_identity", 0, 0, "", t_numeric38, g_scope_identity}, {"@@nestlevel", 0, 0, "", t_int, g_nestlevel},
-    {"@@procid", 0, 0, "", t_int, g_procid}, {"@@fetch_status", 0, 0, "", t_int, g_fetch_status},
-    {"@@cursor_rows", 0, 0, "", t_int, g_zero}, {"@@lock_timeout", 0, 0, "", t_int, g_lock_timeout},
-    {"@@textsize", 0, 0, "", t_int, g_textsize}, {"@@datefirst", 0, 0, "", t_tinyint, g_datefirst},
-    {"@@language", 0, 0, "", t_nchar128, g_language}, {"@@langid", 0, 0, "", t_smallint, g_zero},
-    {"@@options", 0, 0, "", t_int, g_options}, {"@@version", 0, 0, "", {type_id::nvarchar_, 300, 0, 0}, g_version},
-    {"@@servername", 0, 0, "", t_sysname, g_servername}, {"@@servicename", 0, 0, "", t_sysname, g_servicename},
+    {"@@spid", 0, 0, "", t_smallint, g_spid},
+    {"@@trancount", 0, 0, "", t_int, g_trancount},
+    {"@@rowcount", 0, 0, "", t_int, g_rowcount},
+    {"rowcount_big", 0, 0, "", t_bigint, g_rowcount},
+    {"@@error", 0, 0, "", t_int, g_error},
+    {"@@identity", 0, 0, "", t_numeric38, g_identity},
+    {"scope_identity", 0, 0, "", t_numeric38, g_scope_identity},
+    {"@@nestlevel", 0, 0, "", t_int, g_nestlevel},
+    {"@@procid", 0, 0, "", t_int, g_procid},
+    {"@@fetch_status", 0, 0, "", t_int, g_fetch_status},
+    {"@@cursor_rows", 0, 0, "", t_int, g_zero},
+    {"@@lock_timeout", 0, 0, "", t_int, g_lock_timeout},
+    {"@@textsize", 0, 0, "", t_int, g_textsize},
+    {"@@datefirst", 0, 0, "", t_tinyint, g_datefirst},
+    {"@@language", 0, 0, "", t_nchar128, g_language},
+    {"@@langid", 0, 0, "", t_smallint, g_zero},
+    {"@@options", 0, 0, "", t_int, g_options},
+    {"@@version", 0, 0, "", {type_id::nvarchar_, 300, 0, 0}, g_version},
+    {"@@servername", 0, 0, "", t_sysname, g_servername},
+    {"@@servicename", 0, 0, "", t_sysname, g_servicename},
     {"@@max_precision", 0, 0, "", t_tinyint, g_max_precision},
     {"@@max_connections", 0, 0, "", t_int, g_max_connections},
-    {"@@microsoftversion", 0, 0, "", t_int, g_microsoftversion}, {"@@dbts", 0, 0, "", t_bigint, g_zero},
-    {"@@cpu_busy", 0, 0, "", t_int, g_zero}, {"@@connections", 0, 0, "", t_int, g_zero},
-    {"app_name", 0, 0, "", t_sysname, f_app_name}, {"host_name", 0, 0, "", t_sysname, f_host_name},
-    {"suser_sname", 0, 1, "a", t_sysname, f_login, nullptr, true}, {"suser_name", 0, 1, "a", t_sysname, f_login, nullptr, true},
-    {"system_user", 0, 0, "", t_sysname, f_login}, {"original_login", 0, 0, "", t_sysname, f_login},
-    {"user_name", 0, 1, "a", t_sysname, f_user}, {"current_user", 0, 0, "", t_sysname, f_user},
-    {"session_user", 0, 0, "", t_sysname, f_user}, {"user", 0, 0, "", t_sysname, f_user},
-    {"user_id", 0, 1, "a", t_int, f_user_id}, {"suser_id", 0, 1, "a", t_int, f_user_id},
-    {"database_principal_id", 0, 1, "a", t_int, f_user_id}, {"schema_name", 0, 1, "i", t_sysname, f_schema_name},
-    {"schema_id", 0, 1, "s", t_int, f_schema_id}, {"db_name", 0, 1, "i", t_sysname, f_db_name},
-    {"db_id", 0, 1, "s", t_smallint, f_db_id}, {"object_id", 1, 2, "s", t_int, f_object_id},
-    {"object_name", 1, 2, "ia", t_sysname, f_object_name}, {"object_schema_name", 1, 2, "ia", t_sysname, f_object_name},
+    {"@@microsoftversion", 0, 0, "", t_int, g_microsoftversion},
+    {"@@dbts", 0, 0, "", t_bigint, g_zero},
+    {"@@cpu_busy", 0, 0, "", t_int, g_zero},
+    {"@@connections", 0, 0, "", t_int, g_zero},
+    {"app_name", 0, 0, "", t_sysname, f_app_name},
+    {"host_name", 0, 0, "", t_sysname, f_host_name},
+    {"suser_sname", 0, 1, "a", t_sysname, f_login, nullptr, true},
+    {"suser_name", 0, 1, "a", t_sysname, f_login, nullptr, true},
+    {"system_user", 0, 0, "", t_sysname, f_login},
+    {"original_login", 0, 0, "", t_sysname, f_login},
+    {"user_name", 0, 1, "a", t_sysname, f_user},
+    {"current_user", 0, 0, "", t_sysname, f_user},
+    {"session_user", 0, 0, "", t_sysname, f_user},
+    {"user", 0, 0, "", t_sysname, f_user},
+    {"user_id", 0, 1, "a", t_int, f_user_id},
+    {"suser_id", 0, 1, "a", t_int, f_user_id},
+    {"database_principal_id", 0, 1, "a", t_int, f_user_id},
+    {"schema_name", 0, 1, "i", t_sysname, f_schema_name},
+    {"schema_id", 0, 1, "s", t_int, f_schema_id},
+    {"db_name", 0, 1, "i", t_sysname, f_db_name},
+    {"db_id", 0, 1, "s", t_smallint, f_db_id},
+    {"object_id", 1, 2, "s", t_int, f_object_id},
+    {"object_name", 1, 2, "ia", t_sysname, f_object_name},
+    {"object_schema_name", 1, 2, "ia", t_sysname, f_object_name},
     {"object_definition", 1, 1, "i", {type_id::nvarchar_, length_max, 0, 0}, f_object_name},
-    {"col_name", 2, 2, "i", t_sysname, f_col_name}, {"col_length", 2, 2, "s", t_smallint, f_col_length},
-    {"columnproperty", 3, 3, "is", t_int, f_columnproperty}, {"objectproperty", 2, 2, "is", t_int, f_objectproperty},
-    {"objectpropertyex", 2, 2, "is", t_int, f_objectproperty}, {"ident_current", 1, 1, "s", t_numeric38, f_ident_current},
+    {"col_name", 2, 2, "i", t_sysname, f_col_name},
+    {"col_length", 2, 2, "s", t_smallint, f_col_length},
+    {"columnproperty", 3, 3, "is", t_int, f_columnproperty},
+    {"objectproperty", 2, 2, "is", t_int, f_objectproperty},
+    {"objectpropertyex", 2, 2, "is", t_int, f_objectproperty},
+    {"ident_current", 1, 1, "s", t_numeric38, f_ident_current},
     {"serverproperty", 1, 1, "s", t_variant, f_serverproperty},
     {"databasepropertyex", 2, 2, "s", t_variant, f_databasepropertyex},
-    {"context_info", 0, 0, "", t_context, f_context_info}, {"session_context", 1, 1, "s", t_variant, f_session_context},
-    {"sessionproperty", 1, 1, "s", t_variant, f_sessionproperty}, {"xact_state", 0, 0, "", t_smallint, f_xact_state},
+    {"context_info", 0, 0, "", t_context, f_context_info},
+    {"session_context", 1, 1, "s", t_variant, f_session_context},
+    {"sessionproperty", 1, 1, "s", t_variant, f_sessionproperty},
+    {"xact_state", 0, 0, "", t_smallint, f_xact_state},
     {"current_transaction_id", 0, 0, "", t_bigint, f_tran_id},
     {"connectionproperty", 1, 1, "s", t_variant, f_connectionproperty},
-    {"has_dbaccess", 1, 1, "s", t_int, f_one}, {"is_srvrolemember", 1, 2, "s", t_int, f_one},
-    {"is_member", 1, 1, "s", t_int, f_one}, {"is_rolemember", 1, 2, "s", t_int, f_one},
-    {"has_perms_by_name", 3, 5, "a", t_int, f_one, nullptr, true}, {"permissions", 0, 2, "a", t_int, f_one},
-    {"error_number", 0, 0, "", t_int, f_error_number}, {"error_line", 0, 0, "", t_int, f_error_number},
-    {"error_state", 0, 0, "", t_int, f_error_number}, {"error_severity", 0, 0, "", t_int, f_error_number},
-    {"error_message", 0, 0, "", t_nvarchar, f_error_text}, {"error_procedure", 0, 0, "", t_sysname, f_error_text},
-    {"formatmessage", 1, 20, "sa", t_nvarchar, f_formatmessage}, {"parsename", 2, 2, "si", t_sysname, f_parsename},
-    {"type_name", 1, 1, "i", t_sysname, f_type_name}, {"type_id", 1, 1, "s", t_int, f_type_id},
+    {"has_dbaccess", 1, 1, "s", t_int, f_one},
+    {"is_srvrolemember", 1, 2, "s", t_int, f_one},
+    {"is_member", 1, 1, "s", t_int, f_one},
+    {"is_rolemember", 1, 2, "s", t_int, f_one},
+    {"has_perms_by_name", 3, 5, "a", t_int, f_one, nullptr, true},
+    {"permissions", 0, 2, "a", t_int, f_one},
+    {"error_number", 0, 0, "", t_int, f_error_number},
+    {"error_line", 0, 0, "", t_int, f_error_number},
+    {"error_state", 0, 0, "", t_int, f_error_number},
+    {"error_severity", 0, 0, "", t_int, f_error_number},
+    {"error_message", 0, 0, "", t_nvarchar, f_error_text},
+    {"error_procedure", 0, 0, "", t_sysname, f_error_text},
+    {"formatmessage", 1, 20, "sa", t_nvarchar, f_formatmessage},
+    {"parsename", 2, 2, "si", t_sysname, f_parsename},
+    {"type_name", 1, 1, "i", t_sysname, f_type_name},
+    {"type_id", 1, 1, "s", t_int, f_type_id},
     {"sql_variant_property", 2, 2, "as", t_variant, f_variant_property},
 };
 
 } // namespace
 
-function_list session_functions() { return {rows, sizeof rows / sizeof rows[0]}; }
+function_list session_functions() {
+    return {rows, sizeof rows / sizeof rows[0]};
+}
 
 } // namespace sqlserver

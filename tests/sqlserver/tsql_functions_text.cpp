@@ -93,8 +93,12 @@ value f_right(const bound &, args_t &a, eval_context &) {
     return value_text(utf16_substring(a[0].text, n >= all ? 0 : all - n, n));
 }
 
-value f_upper(const bound &, args_t &a, eval_context &) { return value_text(upper(a[0].text)); }
-value f_lower(const bound &, args_t &a, eval_context &) { return value_text(lower(a[0].text)); }
+value f_upper(const bound &, args_t &a, eval_context &) {
+    return value_text(upper(a[0].text));
+}
+value f_lower(const bound &, args_t &a, eval_context &) {
+    return value_text(lower(a[0].text));
+}
 
 std::string strip(const std::string &s, bool left, bool right, const std::string &set) {
     size_t from = left ? s.find_first_not_of(set) : 0;
@@ -104,8 +108,12 @@ std::string strip(const std::string &s, bool left, bool right, const std::string
     return to == std::string::npos || to < from ? "" : s.substr(from, to - from + 1);
 }
 
-value f_ltrim(const bound &, args_t &a, eval_context &) { return value_text(strip(a[0].text, true, false, " ")); }
-value f_rtrim(const bound &, args_t &a, eval_context &) { return value_text(strip(a[0].text, false, true, " ")); }
+value f_ltrim(const bound &, args_t &a, eval_context &) {
+    return value_text(strip(a[0].text, true, false, " "));
+}
+value f_rtrim(const bound &, args_t &a, eval_context &) {
+    return value_text(strip(a[0].text, false, true, " "));
+}
 value f_trim(const bound &, args_t &a, eval_context &) {
     return a.size() > 1 ? value_text(strip(a[1].text, true, true, a[0].text))
                         : value_text(strip(a[0].text, true, true, " "));
@@ -140,7 +148,8 @@ value f_replicate(const bound &self, args_t &a, eval_context &) {
 }
 
 value f_space(const bound &, args_t &a, eval_context &) {
-    return a[0].i64 < 0 ? value() : value_text(std::string(static_cast<size_t>(std::min<int64_t>(a[0].i64, 8000)), ' '));
+    return a[0].i64 < 0 ? value()
+                        : value_text(std::string(static_cast<size_t>(std::min<int64_t>(a[0].i64, 8000)), ' '));
 }
 
 value f_reverse(const bound &, args_t &a, eval_context &) {
@@ -160,7 +169,8 @@ value f_charindex(const bound &, args_t &a, eval_context &) {
     if (find.empty() || skipped.size() > s.size())
         return value_int(0);
     size_t hit = s.find(find, skipped.size());
-    return value_int(hit == std::string::npos ? 0 : static_cast<int64_t>(utf16_length(std::string_view(s).substr(0, hit))) + 1);
+    return value_int(
+        hit == std::string::npos ? 0 : static_cast<int64_t>(utf16_length(std::string_view(s).substr(0, hit))) + 1);
 }
 
 value f_patindex(const bound &, args_t &a, eval_context &) {
@@ -184,7 +194,8 @@ value f_stuff(const bound &self, args_t &a, eval_context &) {
     if (a[0].null || a[1].null || a[2].null || a[1].i64 < 1 || a[2].i64 < 0 || static_cast<size_t>(a[1].i64) > all)
         return {};
     auto from = static_cast<size_t>(a[1].i64 - 1), n = static_cast<size_t>(a[2].i64);
-    return value_text(cut_to(utf16_substring(a[0].text, 0, from) + a[3].text + utf16_substring(a[0].text, from + n, all), self));
+    return value_text(
+        cut_to(utf16_substring(a[0].text, 0, from) + a[3].text + utf16_substring(a[0].text, from + n, all), self));
 }
 
 value f_concat(const bound &self, args_t &a, eval_context &) {
@@ -247,13 +258,15 @@ std::string format_number(double d, const std::string &f) {
     size_t point = f.find('.');
     char kind = f.empty() ? 'G' : static_cast<char>(toupper(f[0]));
     bool standard = isalpha(static_cast<unsigned char>(kind)) != 0;
-    int decimals = standard ? (f.size() > 1 ? atoi(f.c_str() + 1) : 2)
-                            : point == std::string::npos ? 0 : static_cast<int>(f.size() - point - 1);
+    int decimals = standard                     ? (f.size() > 1 ? atoi(f.c_str() + 1) : 2)
+                   : point == std::string::npos ? 0
+                                                : static_cast<int>(f.size() - point - 1);
     if (kind == 'D')
         return text_printf("%0*lld", f.size() > 1 ? atoi(f.c_str() + 1) : 1, static_cast<long long>(d));
     std::string s = text_printf("%.*f", decimals, kind == 'P' ? d * 100 : d);
     if (!standard) {
-        size_t zeros = static_cast<size_t>(std::count(f.begin(), f.begin() + static_cast<long>(std::min(point, f.size())), '0'));
+        size_t zeros =
+            static_cast<size_t>(std::count(f.begin(), f.begin() + static_cast<long>(std::min(point, f.size())), '0'));
         size_t whole = std::min(s.find('.'), s.size());
         if (whole < zeros)
             s.insert(d < 0 ? 1 : 0, zeros - whole, '0');
@@ -301,8 +314,11 @@ value f_format(const bound &self, args_t &a, eval_context &) {
 
 value f_hashbytes(const bound &, args_t &a, eval_context &) {
     std::string name = lower(a[0].text);
-    const EVP_MD *md = name == "md5" ? EVP_md5() : name == "sha" || name == "sha1" ? EVP_sha1()
-                       : name == "sha2_256" ? EVP_sha256() : name == "sha2_512" ? EVP_sha512() : nullptr;
+    const EVP_MD *md = name == "md5"                     ? EVP_md5()
+                       : name == "sha" || name == "sha1" ? EVP_sha1()
+                       : name == "sha2_256"              ? EVP_sha256()
+                       : name == "sha2_512"              ? EVP_sha512()
+                                                         : nullptr;
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int n = 0;
     if (md == nullptr || EVP_Digest(a[1].text.data(), a[1].text.size(), digest, &n, md, nullptr) != 1)
@@ -328,9 +344,13 @@ value f_like_escape(const bound &, args_t &a, eval_context &) { // STRING_ESCAPE
     return value_text(out);
 }
 
-value f_difference_none(const bound &, args_t &a, eval_context &) { return value_int(text_compare(a[0].text, a[1].text) == 0 ? 4 : 0); }
+value f_difference_none(const bound &, args_t &a, eval_context &) {
+    return value_int(text_compare(a[0].text, a[1].text) == 0 ? 4 : 0);
+}
 
-type_info trim_text(const std::vector<bound_ptr> &a) { return same_text({a.back()}); }
+type_info trim_text(const std::vector<bound_ptr> &a) {
+    return same_text({a.back()});
+}
 
 const function_row rows[] = {
     {"len", 1, 1, "s", t_int, f_len},
@@ -368,6 +388,8 @@ const function_row rows[] = {
 
 } // namespace
 
-function_list text_functions() { return {rows, sizeof rows / sizeof rows[0]}; }
+function_list text_functions() {
+    return {rows, sizeof rows / sizeof rows[0]};
+}
 
 } // namespace sqlserver

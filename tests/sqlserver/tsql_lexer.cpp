@@ -19,7 +19,9 @@ struct lexer {
     char peek(size_t ahead = 0) const { return at + ahead < sql.size() ? sql[at + ahead] : '\0'; }
 };
 
-bool name_start(char c) { return isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '#' || (c & 0x80) != 0; }
+bool name_start(char c) {
+    return isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '#' || (c & 0x80) != 0;
+}
 bool name_part(char c) {
     return name_start(c) || isdigit(static_cast<unsigned char>(c)) || c == '@' || c == '$';
 }
@@ -134,8 +136,8 @@ void name(lexer &lx, token &t) {
 }
 
 void symbol(lexer &lx, token &t) {
-    static const char *const pairs[] = {"<=", ">=", "<>", "!=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-                                        "^=", "::"};
+    static const char *const pairs[] = {
+        "<=", ">=", "<>", "!=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "::"};
     t.kind = token_kind::symbol;
     for (const char *p : pairs)
         if (lx.peek() == p[0] && lx.peek(1) == p[1]) {
@@ -199,23 +201,49 @@ std::vector<token> lex(std::string_view sql, bool quoted_identifier) {
 
 bool is_reserved(std::string_view name) {
     static const std::unordered_set<std::string_view> words = {
-        "add", "all", "alter", "and", "any", "as", "asc", "authorization", "backup", "begin", "between", "break",
-        "browse", "bulk", "by", "cascade", "case", "check", "checkpoint", "close", "clustered", "coalesce", "collate",
-        "column", "commit", "compute", "constraint", "contains", "continue", "convert", "create", "cross", "current",
-        "current_date", "current_time", "current_timestamp", "current_user", "cursor", "database", "dbcc",
-        "deallocate", "declare", "default", "delete", "deny", "desc", "distinct", "distributed", "double", "drop",
-        "else", "end", "errlvl", "escape", "except", "exec", "execute", "exists", "exit", "external", "fetch", "file",
-        "fillfactor", "for", "foreign", "freetext", "from", "full", "function", "goto", "grant", "group", "having",
-        "holdlock", "identity", "identity_insert", "identitycol", "if", "in", "index", "inner", "insert", "intersect",
-        "into", "is", "join", "key", "kill", "left", "like", "lineno", "load", "merge", "national", "nocheck",
-        "nonclustered", "not", "null", "nullif", "of", "off", "offsets", "on", "open", "option", "or", "order",
-        "outer", "over", "percent", "pivot", "plan", "primary", "print", "proc", "procedure", "public", "raiserror",
-        "read", "readtext", "reconfigure", "references", "replication", "restore", "restrict", "return", "revert",
-        "revoke", "right", "rollback", "rowcount", "rowguidcol", "rule", "save", "schema", "select", "session_user",
-        "set", "setuser", "shutdown", "some", "statistics", "system_user", "table", "tablesample", "textsize", "then",
-        "to", "top", "tran", "transaction", "trigger", "truncate", "try_convert", "tsequal", "union", "unique",
-        "unpivot", "update", "updatetext", "use", "user", "values", "varying", "view", "waitfor", "when", "where",
-        "while", "with", "writetext"};
+        "add",          "all",          "alter",        "and",
+        "any",          "as",           "asc",          "authorization",
+        "backup",       "begin",        "between",      "break",
+        "browse",       "bulk",         "by",           "cascade",
+        "case",         "check",        "checkpoint",   "close",
+        "clustered",    "coalesce",     "collate",      "column",
+        "commit",       "compute",      "constraint",   "contains",
+        "continue",     "convert",      "create",       "cross",
+        "current",      "current_date", "current_time", "current_timestamp",
+        "current_user", "cursor",       "database",     "dbcc",
+        "deallocate",   "declare",      "default",      "delete",
+        "deny",         "desc",         "distinct",     "distributed",
+        "double",       "drop",         "else",         "end",
+        "errlvl",       "escape",       "except",       "exec",
+        "execute",      "exists",       "exit",         "external",
+        "fetch",        "file",         "fillfactor",   "for",
+        "foreign",      "freetext",     "from",         "full",
+        "function",     "goto",         "grant",        "group",
+        "having",       "holdlock",     "identity",     "identity_insert",
+        "identitycol",  "if",           "in",           "index",
+        "inner",        "insert",       "intersect",    "into",
+        "is",           "join",         "key",          "kill",
+        "left",         "like",         "lineno",       "load",
+        "merge",        "national",     "nocheck",      "nonclustered",
+        "not",          "null",         "nullif",       "of",
+        "off",          "offsets",      "on",           "open",
+        "option",       "or",           "order",        "outer",
+        "over",         "percent",      "pivot",        "plan",
+        "primary",      "print",        "proc",         "procedure",
+        "public",       "raiserror",    "read",         "readtext",
+        "reconfigure",  "references",   "replication",  "restore",
+        "restrict",     "return",       "revert",       "revoke",
+        "right",        "rollback",     "rowcount",     "rowguidcol",
+        "rule",         "save",         "schema",       "select",
+        "session_user", "set",          "setuser",      "shutdown",
+        "some",         "statistics",   "system_user",  "table",
+        "tablesample",  "textsize",     "then",         "to",
+        "top",          "tran",         "transaction",  "trigger",
+        "truncate",     "try_convert",  "tsequal",      "union",
+        "unique",       "unpivot",      "update",       "updatetext",
+        "use",          "user",         "values",       "varying",
+        "view",         "waitfor",      "when",         "where",
+        "while",        "with",         "writetext"};
     return words.count(name) != 0;
 }
 

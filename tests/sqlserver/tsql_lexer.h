@@ -9,7 +9,19 @@
 namespace sqlserver {
 
 enum class token_kind : uint8_t {
-    end, name, quoted_name, variable, global, string_, nstring, integer, decimal_, float_, money, binary, symbol,
+    end,
+    name,
+    quoted_name,
+    variable,
+    global,
+    string_,
+    nstring,
+    integer,
+    decimal_,
+    float_,
+    money,
+    binary,
+    symbol,
 };
 
 struct token {

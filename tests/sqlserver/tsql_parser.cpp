@@ -78,7 +78,8 @@ object_path path(parser &p) {
     while (accept_symbol(p, "."))
         out.push_back(is_symbol(p, ".") ? std::string() : name(p));
     if (out.size() > 4)
-        fail_line(117, peek(p).line, "The object name contains more than the maximum number of prefixes. The maximum is 3.");
+        fail_line(117, peek(p).line,
+                  "The object name contains more than the maximum number of prefixes. The maximum is 3.");
     return out;
 }
 
@@ -102,8 +103,9 @@ void check_variable(const parser &p, const token &t) {
 
 void enter(parser &p) {
     if (++p.depth > 400)
-        fail_line(191, peek(p).line, "Some part of your SQL statement is nested too deeply. Rewrite the query or break "
-                                     "it up into smaller queries.");
+        fail_line(191, peek(p).line,
+                  "Some part of your SQL statement is nested too deeply. Rewrite the query or break "
+                  "it up into smaller queries.");
 }
 
 // The name of a built-in type; "double precision", "character varying" and "national ..." are spelled out.
@@ -147,8 +149,9 @@ type_info parse_type(parser &p, std::string *user_name) {
         expect_symbol(p, ")");
     }
     if (!type_apply_length(t, first, second))
-        fail_line(1001, line, "Line " + std::to_string(line) + ": Length or precision specification " +
-                                  std::to_string(first) + " is invalid.");
+        fail_line(1001, line,
+                  "Line " + std::to_string(line) + ": Length or precision specification " + std::to_string(first) +
+                      " is invalid.");
     return t;
 }
 
@@ -202,8 +205,8 @@ std::shared_ptr<const batch> parse_batch(std::string_view sql, bool quoted_ident
             continue;
         // a procedure may be called without EXEC by the first statement of a batch
         bool bare = p.at == 0 && is_name(p) && !is_symbol(p, ":", 1) && !is_symbol(p, "(", 1);
-        static const std::set<std::string> statements = {"throw", "go", "enable", "disable", "print", "send", "get",
-                                                         "move", "receive"};
+        static const std::set<std::string> statements = {"throw", "go",  "enable", "disable", "print",
+                                                         "send",  "get", "move",   "receive"};
         if (bare && peek(p).kind == token_kind::name && statements.count(peek(p).lower))
             bare = false;
         if (bare) {

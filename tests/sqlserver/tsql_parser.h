@@ -26,28 +26,28 @@ struct parser {
 
 // tsql_parser.cpp: tokens
 const token &peek(const parser &p, size_t ahead = 0);
-bool is_word(const parser &p, const char *word, size_t ahead = 0);   // unquoted word, lower case
+bool is_word(const parser &p, const char *word, size_t ahead = 0); // unquoted word, lower case
 bool is_symbol(const parser &p, const char *symbol, size_t ahead = 0);
 bool accept_word(parser &p, const char *word);
 bool accept_symbol(parser &p, const char *symbol);
 void expect_word(parser &p, const char *word);
 void expect_symbol(parser &p, const char *symbol);
 [[noreturn]] void syntax_error(const parser &p);
-bool is_name(const parser &p, size_t ahead = 0);                     // not a reserved word
+bool is_name(const parser &p, size_t ahead = 0); // not a reserved word
 std::string name(parser &p);
 object_path path(parser &p);
 type_info parse_type(parser &p, std::string *user_name = nullptr);
 int64_t integer(parser &p);
 std::string text_since(const parser &p, size_t first_token);
 void check_variable(const parser &p, const token &t);
-void enter(parser &p);                                               // guards the recursion, 191
+void enter(parser &p); // guards the recursion, 191
 
 // tsql_parser_expr.cpp
 expr_ptr parse_expr(parser &p);
 expr_ptr parse_condition(parser &p);
 
 // tsql_parser_query.cpp
-query_ptr parse_query(parser &p);         // WITH? and ORDER BY included
+query_ptr parse_query(parser &p); // WITH? and ORDER BY included
 query_ptr parse_query_body(parser &p);
 std::vector<cte> parse_ctes(parser &p);
 table_ptr parse_from(parser &p);

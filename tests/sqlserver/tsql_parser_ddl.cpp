@@ -173,9 +173,8 @@ static column_def parse_column(parser &p) {
             }
         } else if (accept_word(p, "collate") || is_word(p, "sparse") || is_word(p, "rowguidcol")) {
             p.at++;
-        } else if (is_word(p, "constraint") || is_word(p, "primary") || is_word(p, "unique") ||
-                   is_word(p, "default") || is_word(p, "check") || is_word(p, "references") ||
-                   is_word(p, "foreign")) {
+        } else if (is_word(p, "constraint") || is_word(p, "primary") || is_word(p, "unique") || is_word(p, "default") ||
+                   is_word(p, "check") || is_word(p, "references") || is_word(p, "foreign")) {
             parse_column_constraint(p, c);
         } else {
             return c;
@@ -400,8 +399,9 @@ stmt_ptr parse_alter(parser &p) {
 stmt_ptr parse_drop(parser &p) {
     auto s = new_stmt(p, stmt_kind::drop);
     p.at++;
-    static const char *const kinds[] = {"table", "view", "procedure", "proc", "database", "index", "schema", "function",
-                                        "trigger", "type", "statistics", "login", "user", "synonym", "sequence"};
+    static const char *const kinds[] = {"table",      "view",   "procedure", "proc",    "database",
+                                        "index",      "schema", "function",  "trigger", "type",
+                                        "statistics", "login",  "user",      "synonym", "sequence"};
     for (const char *k : kinds)
         if (s->text.empty() && accept_word(p, k))
             s->text = std::string(k) == "proc" ? "procedure" : k;

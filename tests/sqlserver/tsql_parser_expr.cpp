@@ -178,9 +178,13 @@ static expr_ptr parse_name(parser &p) {
 static expr_ptr parse_primary(parser &p) {
     const token &t = peek(p);
     switch (t.kind) {
-    case token_kind::string_: case token_kind::nstring: case token_kind::integer: case token_kind::decimal_:
-    case token_kind::float_: case token_kind::money: case token_kind::binary:
-        return literal(p);
+    case token_kind::string_:
+    case token_kind::nstring:
+    case token_kind::integer:
+    case token_kind::decimal_:
+    case token_kind::float_:
+    case token_kind::money:
+    case token_kind::binary: return literal(p);
     case token_kind::variable: {
         check_variable(p, t);
         auto e = make(p, expr_kind::variable, t.lower);
@@ -192,8 +196,7 @@ static expr_ptr parse_primary(parser &p) {
         p.at++;
         return e;
     }
-    default:
-        break;
+    default: break;
     }
     if (is_word(p, "null"))
         return null_literal(p);

@@ -21,9 +21,10 @@ static bool begins_statement(const parser &p) {
         return true;
     const token &t = peek(p);
     static const std::set<std::string> words = {
-        "select", "insert", "update", "delete", "declare", "set", "if", "while", "begin", "commit", "rollback", "save",
-        "exec", "execute", "print", "raiserror", "throw", "use", "create", "alter", "drop", "truncate", "return",
-        "break", "continue", "goto", "waitfor", "dbcc", "merge", "open", "close", "fetch", "deallocate", "with"};
+        "select", "insert",   "update", "delete",   "declare", "set",        "if",        "while", "begin",
+        "commit", "rollback", "save",   "exec",     "execute", "print",      "raiserror", "throw", "use",
+        "create", "alter",    "drop",   "truncate", "return",  "break",      "continue",  "goto",  "waitfor",
+        "dbcc",   "merge",    "open",   "close",    "fetch",   "deallocate", "with"};
     return t.kind == token_kind::name && words.count(t.lower) != 0;
 }
 
@@ -335,21 +336,43 @@ stmt_ptr parse_stmt(parser &p) {
         p.at += 2;
     } else {
         using maker = stmt_ptr (*)(parser &);
-        static const std::pair<const char *, maker> makers[] = {
-            {"select", parse_select_stmt}, {"insert", parse_insert}, {"update", parse_update},
-            {"delete", parse_delete}, {"with", parse_with}, {"declare", parse_declare}, {"set", parse_set},
-            {"begin", parse_begin}, {"if", parse_if}, {"while", parse_while}, {"exec", parse_exec},
-            {"execute", parse_exec}, {"raiserror", parse_raiserror}, {"throw", parse_throw},
-            {"waitfor", parse_waitfor}, {"dbcc", parse_dbcc}, {"create", parse_create}, {"alter", parse_alter},
-            {"drop", parse_drop}, {"merge", parse_unsupported}, {"open", parse_unsupported},
-            {"close", parse_unsupported}, {"fetch", parse_unsupported}, {"deallocate", parse_unsupported},
-            {"grant", parse_ignored}, {"revoke", parse_ignored}, {"deny", parse_ignored},
-            {"checkpoint", parse_ignored}, {"reconfigure", parse_ignored}, {"kill", parse_unsupported},
-            {"bulk", parse_unsupported}, {"backup", parse_unsupported}, {"restore", parse_unsupported}};
+        static const std::pair<const char *, maker> makers[] = {{"select", parse_select_stmt},
+                                                                {"insert", parse_insert},
+                                                                {"update", parse_update},
+                                                                {"delete", parse_delete},
+                                                                {"with", parse_with},
+                                                                {"declare", parse_declare},
+                                                                {"set", parse_set},
+                                                                {"begin", parse_begin},
+                                                                {"if", parse_if},
+                                                                {"while", parse_while},
+                                                                {"exec", parse_exec},
+                                                                {"execute", parse_exec},
+                                                                {"raiserror", parse_raiserror},
+                                                                {"throw", parse_throw},
+                                                                {"waitfor", parse_waitfor},
+                                                                {"dbcc", parse_dbcc},
+                                                                {"create", parse_create},
+                                                                {"alter", parse_alter},
+                                                                {"drop", parse_drop},
+                                                                {"merge", parse_unsupported},
+                                                                {"open", parse_unsupported},
+                                                                {"close", parse_unsupported},
+                                                                {"fetch", parse_unsupported},
+                                                                {"deallocate", parse_unsupported},
+                                                                {"grant", parse_ignored},
+                                                                {"revoke", parse_ignored},
+                                                                {"deny", parse_ignored},
+                                                                {"checkpoint", parse_ignored},
+                                                                {"reconfigure", parse_ignored},
+                                                                {"kill", parse_unsupported},
+                                                                {"bulk", parse_unsupported},
+                                                                {"backup", parse_unsupported},
+                                                                {"restore", parse_unsupported}};
         static const std::pair<const char *, stmt_kind> simple[] = {
-            {"print", stmt_kind::print}, {"return", stmt_kind::return_}, {"break", stmt_kind::break_},
-            {"continue", stmt_kind::continue_}, {"goto", stmt_kind::goto_}, {"use", stmt_kind::use},
-            {"truncate", stmt_kind::truncate}, {"save", stmt_kind::save_tran}};
+            {"print", stmt_kind::print},        {"return", stmt_kind::return_}, {"break", stmt_kind::break_},
+            {"continue", stmt_kind::continue_}, {"goto", stmt_kind::goto_},     {"use", stmt_kind::use},
+            {"truncate", stmt_kind::truncate},  {"save", stmt_kind::save_tran}};
         for (auto &[word, make] : makers)
             if (s == nullptr && t.lower == word)
                 s = make(p);

@@ -7,7 +7,8 @@
 
 namespace sqlserver {
 
-// One frame of a procedure or of dynamic SQL; SET options other than those of the session are restored after a procedure.
+// One frame of a procedure or of dynamic SQL; SET options other than those of the session are restored after a
+// procedure.
 struct nested {
     session *s;
     set_options saved;
@@ -29,8 +30,8 @@ struct nested {
 };
 
 // Gives the parameters their values: by name, by position, or by default.
-static void set_parameters(frame &f, const std::vector<declaration> &declared, std::vector<call_argument> &arguments, size_t first,
-                           const std::string &procedure) {
+static void set_parameters(frame &f, const std::vector<declaration> &declared, std::vector<call_argument> &arguments,
+                           size_t first, const std::string &procedure) {
     std::vector<bool> given(declared.size());
     for (size_t i = first; i < arguments.size(); i++) {
         call_argument &a = arguments[i];
@@ -47,8 +48,11 @@ static void set_parameters(frame &f, const std::vector<declaration> &declared, s
             continue;
         const declaration &d = declared[at];
         if (a.output && !d.output)
-            fail(8162, 16, 2, "The formal parameter \"%s\" was not declared as an OUTPUT parameter, but the actual parameter passed in "
-                              "requested output.", d.name.c_str());
+            fail(8162, 16, 2,
+                 "The formal parameter \"%s\" was not declared as an OUTPUT parameter, but the actual parameter passed "
+                 "in "
+                 "requested output.",
+                 d.name.c_str());
         given[at] = true;
         sql_error failed;
         try {
@@ -66,7 +70,8 @@ static void set_parameters(frame &f, const std::vector<declaration> &declared, s
             continue;
         const declaration &d = declared[i];
         if (d.init == nullptr && !procedure.empty() && !d.output)
-            fail(201, 16, 4, "Procedure or function '%s' expects parameter '%s', which was not supplied.", procedure.c_str(), d.name.c_str());
+            fail(201, 16, 4, "Procedure or function '%s' expects parameter '%s', which was not supplied.",
+                 procedure.c_str(), d.name.c_str());
         if (d.init == nullptr && procedure.empty())
             fail(8178, 16, 1, "The parameterized query '%s' expects the parameter '%s', which was not supplied.",
                  utf16_substring(f.tree->text, 0, 100).c_str(), d.name.c_str());
@@ -76,7 +81,8 @@ static void set_parameters(frame &f, const std::vector<declaration> &declared, s
     }
 }
 
-static void copy_outputs(frame &f, const std::vector<declaration> &declared, std::vector<call_argument> &arguments, size_t first) {
+static void copy_outputs(frame &f, const std::vector<declaration> &declared, std::vector<call_argument> &arguments,
+                         size_t first) {
     for (size_t i = first; i < arguments.size(); i++) {
         call_argument &a = arguments[i];
         size_t at = i - first;
@@ -99,8 +105,10 @@ static flow check_trancount(frame &caller, frame &f, int before, flow r) {
     sql_error e;
     e.number = 266;
     e.state = 2;
-    e.text = text_printf("Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. Previous count "
-                         "= %d, current count = %d.", before, s->trancount);
+    e.text = text_printf(
+        "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. Previous count "
+        "= %d, current count = %d.",
+        before, s->trancount);
     if (s->try_depth > 0)
         return report_error(f, e, nullptr);
     e.procedure = f.procedure;
@@ -108,8 +116,8 @@ static flow check_trancount(frame &caller, frame &f, int before, flow r) {
     return r;
 }
 
-flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &parameters, std::string_view parameters_text,
-               std::vector<call_argument> &arguments, size_t first, bool in_proc) {
+flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &parameters,
+               std::string_view parameters_text, std::vector<call_argument> &arguments, size_t first, bool in_proc) {
     session *s = f.s;
     nested guard(s, false);
     bool nocount = s->options.nocount;
@@ -132,7 +140,8 @@ flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &
     return r == flow::return_ ? flow::next : r;
 }
 
-static flow call_user_procedure(frame &caller, const resolved &p, std::vector<call_argument> &arguments, int32_t &status) {
+static flow call_user_procedure(frame &caller, const resolved &p, std::vector<call_argument> &arguments,
+                                int32_t &status) {
     session *s = caller.s;
     nested guard(s, true);
     frame f;
@@ -232,7 +241,8 @@ flow exec_procedure(frame &f, const stmt &s) {
     if (!f.in_proc)
         f.h->return_status(status);
     f.s->done_sent = true;
-    f.h->done(f.in_proc ? done_kind::done_in_proc : done_kind::done_proc, r == flow::abort ? done_error : uint16_t{0}, 0xE0, 0);
+    f.h->done(f.in_proc ? done_kind::done_in_proc : done_kind::done_proc, r == flow::abort ? done_error : uint16_t{0},
+              0xE0, 0);
     return r;
 }
 

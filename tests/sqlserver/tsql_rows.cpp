@@ -37,14 +37,16 @@ value column_value(frame &f, const resolved &r, size_t column, const value &v, c
         size_t kept = fitted.size();
         char pad = is_binary(d.type.id) ? '\0' : ' ';
         if (out.text.find_first_not_of(pad, kept) != std::string::npos && d.type.id != type_id::binary_)
-            fail(2628, 16, 1, "String or binary data would be truncated in table '%s', column '%s'. Truncated value: '%s'.",
+            fail(2628, 16, 1,
+                 "String or binary data would be truncated in table '%s', column '%s'. Truncated value: '%s'.",
                  full_name(f, r).c_str(), d.name.c_str(), is_binary(d.type.id) ? "" : fitted.c_str());
     }
     out.text = std::move(fitted);
     return out;
 }
 
-static value eval_field(frame &f, const resolved &r, const expr &e, const std::vector<value> &row, const type_info *target) {
+static value eval_field(frame &f, const resolved &r, const expr &e, const std::vector<value> &row,
+                        const type_info *target) {
     plan none;
     scope sc;
     source s;
@@ -78,13 +80,14 @@ void fill_computed(frame &f, const resolved &r, std::vector<value> &row) {
 
 // --- constraints
 
-static void bind_key(sqlite3_stmt *st, const cat_object &o, const std::vector<size_t> &columns, const std::vector<value> &row) {
+static void bind_key(sqlite3_stmt *st, const cat_object &o, const std::vector<size_t> &columns,
+                     const std::vector<value> &row) {
     for (size_t i = 0; i < columns.size(); i++)
         store_bind(st, static_cast<int>(i) + 1, row[columns[i]], o.columns[columns[i]].def.type);
 }
 
-static bool key_exists(frame &f, const std::string &table, const std::vector<std::string> &columns, const cat_object &from,
-                       const std::vector<size_t> &from_columns, const std::vector<value> &row) {
+static bool key_exists(frame &f, const std::string &table, const std::vector<std::string> &columns,
+                       const cat_object &from, const std::vector<size_t> &from_columns, const std::vector<value> &row) {
     std::string sql = "SELECT 1 FROM " + table + " WHERE ";
     for (size_t i = 0; i < columns.size(); i++)
         sql += (i > 0 ? " AND " : "") + quote_name(lower(columns[i]), '"') + " = ?";
@@ -119,7 +122,8 @@ static std::vector<std::string> parent_columns(const cat_object &parent, const k
     return {};
 }
 
-static void check_parent(frame &f, const resolved &r, const cat_key &k, const std::vector<value> &row, const char *verb) {
+static void check_parent(frame &f, const resolved &r, const cat_key &k, const std::vector<value> &row,
+                         const char *verb) {
     resolved parent;
     if (any_null(k.columns, row) || !resolve(f, in_database(r, k.def.parent), parent))
         return;
@@ -127,17 +131,20 @@ static void check_parent(frame &f, const resolved &r, const cat_key &k, const st
     if (columns.size() != k.columns.size() || key_exists(f, table_text(parent), columns, *r.object, k.columns, row))
         return;
     std::string column = columns.size() == 1 ? ", column '" + columns[0] + "'" : "";
-    fail(547, 16, 0, "The %s statement conflicted with the FOREIGN KEY constraint \"%s\". The conflict occurred in database \"%s\", "
-                     "table \"%s\"%s.",
-         verb, k.def.name.c_str(), parent.db != nullptr ? parent.db->name.c_str() : "tempdb",
-         (parent.object->schema + "." + parent.object->name).c_str(), column.c_str());
+    fail(
+        547, 16, 0,
+        "The %s statement conflicted with the FOREIGN KEY constraint \"%s\". The conflict occurred in database \"%s\", "
+        "table \"%s\"%s.",
+        verb, k.def.name.c_str(), parent.db != nullptr ? parent.db->name.c_str() : "tempdb",
+        (parent.object->schema + "." + parent.object->name).c_str(), column.c_str());
 }
 
 void check_row(frame &f, const resolved &r, const std::vector<value> &row, const char *verb) {
     for (size_t i = 0; i < row.size(); i++) {
         const column_def &d = r.object->columns[i].def;
         if (row[i].null && !d.nullable && d.computed == nullptr)
-            fail(515, 16, 2, "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. %s fails.",
+            fail(515, 16, 2,
+                 "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. %s fails.",
                  d.name.c_str(), full_name(f, r).c_str(), verb);
     }
     for (const cat_key &k : r.object->keys) {
@@ -147,8 +154,9 @@ void check_row(frame &f, const resolved &r, const std::vector<value> &row, const
             continue;
         value v = eval_field(f, r, *k.def.check, row, nullptr);
         if (!v.null && v.i64 == 0)
-            fail(547, 16, 0, "The %s statement conflicted with the CHECK constraint \"%s\". The conflict occurred in database "
-                             "\"%s\", table \"%s\".",
+            fail(547, 16, 0,
+                 "The %s statement conflicted with the CHECK constraint \"%s\". The conflict occurred in database "
+                 "\"%s\", table \"%s\".",
                  verb, k.def.name.c_str(), r.db != nullptr ? r.db->name.c_str() : "tempdb",
                  (r.object->schema + "." + r.object->name).c_str());
     }
@@ -168,10 +176,14 @@ void check_row(frame &f, const resolved &r, const std::vector<value> &row, const
             continue;
         std::string table = r.object->schema + "." + r.object->name;
         if (k.def.kind == "UX")
-            fail(2601, 14, 1, "Cannot insert duplicate key row in object '%s' with unique index '%s'. The duplicate key value is (%s).",
+            fail(2601, 14, 1,
+                 "Cannot insert duplicate key row in object '%s' with unique index '%s'. The duplicate key value is "
+                 "(%s).",
                  table.c_str(), k.def.name.c_str(), values.c_str());
-        fail(2627, 14, 1, "Violation of %s KEY constraint '%s'. Cannot insert duplicate key in object '%s'. The duplicate key value "
-                          "is (%s).", k.def.kind == "PK" ? "PRIMARY" : "UNIQUE", k.def.name.c_str(), table.c_str(), values.c_str());
+        fail(2627, 14, 1,
+             "Violation of %s KEY constraint '%s'. Cannot insert duplicate key in object '%s'. The duplicate key value "
+             "is (%s).",
+             k.def.kind == "PK" ? "PRIMARY" : "UNIQUE", k.def.name.c_str(), table.c_str(), values.c_str());
     }
     fail(2627, 14, 1, "Cannot insert duplicate key in object '%s'. %s", r.object->name.c_str(), message.c_str());
 }
@@ -240,7 +252,8 @@ static void cascade(frame &f, const resolved &child, const cat_key &k, const cat
 }
 
 // Rows of other tables that refer to this one. `after` is null for DELETE.
-static void check_children(frame &f, const resolved &r, const std::vector<value> &before, const std::vector<value> *after) {
+static void check_children(frame &f, const resolved &r, const std::vector<value> &before,
+                           const std::vector<value> *after) {
     if (r.db == nullptr)
         return;
     catalog_ptr objects = session_catalog(f.s, *r.db);
@@ -265,14 +278,16 @@ static void check_children(frame &f, const resolved &r, const std::vector<value>
                 continue;
             }
             std::string column = child_columns.size() == 1 ? ", column '" + child_columns[0] + "'" : "";
-            fail(547, 16, 0, "The %s statement conflicted with the REFERENCE constraint \"%s\". The conflict occurred in database "
-                             "\"%s\", table \"%s\"%s.", after == nullptr ? "DELETE" : "UPDATE", k.def.name.c_str(),
-                 r.db->name.c_str(), (child->schema + "." + child->name).c_str(), column.c_str());
+            fail(547, 16, 0,
+                 "The %s statement conflicted with the REFERENCE constraint \"%s\". The conflict occurred in database "
+                 "\"%s\", table \"%s\"%s.",
+                 after == nullptr ? "DELETE" : "UPDATE", k.def.name.c_str(), r.db->name.c_str(),
+                 (child->schema + "." + child->name).c_str(), column.c_str());
         }
 }
 
-void row_update(frame &f, const resolved &r, int64_t rowid, const std::vector<value> &before, const std::vector<value> &after,
-                const std::vector<size_t> &changed) {
+void row_update(frame &f, const resolved &r, int64_t rowid, const std::vector<value> &before,
+                const std::vector<value> &after, const std::vector<size_t> &changed) {
     check_row(f, r, after, "UPDATE");
     check_children(f, r, before, &after);
     std::string sql = "UPDATE " + table_text(r) + " SET ";
@@ -298,8 +313,8 @@ void load_identity(frame &f, const resolved &r) {
     if (counter.loaded)
         return;
     const column_def &d = r.object->columns[static_cast<size_t>(r.object->identity_column)].def;
-    std::string sql = std::string("SELECT ") + (d.increment > 0 ? "max(" : "min(") + quote_name(lower(d.name), '"') + ") FROM " +
-                      table_text(r);
+    std::string sql = std::string("SELECT ") + (d.increment > 0 ? "max(" : "min(") + quote_name(lower(d.name), '"') +
+                      ") FROM " + table_text(r);
     sqlite3_stmt *st = store_statement(f.s, sql);
     if (store_step(f, st, nullptr)) {
         value v = store_column(st, 0, is_exact(d.type.id) ? d.type : t_bigint);

@@ -5,8 +5,8 @@
 
 namespace sqlserver {
 
-std::string table_text(const resolved &r);                 // SQLite: "d5"."orders"
-std::string full_name(frame &f, const resolved &r);        // tenant_db.dbo.orders
+std::string table_text(const resolved &r);          // SQLite: "d5"."orders"
+std::string full_name(frame &f, const resolved &r); // tenant_db.dbo.orders
 value column_value(frame &f, const resolved &r, size_t column, const value &v, const type_info &from);
 // `verb` is INSERT or UPDATE. Throws 515, 547.
 void check_row(frame &f, const resolved &r, const std::vector<value> &row, const char *verb);

@@ -78,8 +78,8 @@ std::shared_ptr<const batch> cached_parse(session *s, std::string_view text, con
 void drop_temp(session *s, const std::string &name, host *) {
     auto drop = [&](const object_ptr &o, const std::string &schema) {
         if (o->type == "U" && s->conn != nullptr)
-            sqlite3_exec(s->conn, ("DROP TABLE IF EXISTS \"" + schema + "\"." + quote_name(o->table, '"')).c_str(), nullptr,
-                         nullptr, nullptr);
+            sqlite3_exec(s->conn, ("DROP TABLE IF EXISTS \"" + schema + "\"." + quote_name(o->table, '"')).c_str(),
+                         nullptr, nullptr, nullptr);
     };
     if (name.compare(0, 2, "##") == 0) {
         auto found = s->eng->global_temps.find(name);

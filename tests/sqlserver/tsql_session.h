@@ -78,8 +78,8 @@ struct session {
     int trancount = 0;
     uint64_t tran_id = 0;
     std::string tran_name;
-    bool write_open = false; // SQLite has a transaction
-    bool doomed = false;     // XACT_STATE() = -1
+    bool write_open = false;  // SQLite has a transaction
+    bool doomed = false;      // XACT_STATE() = -1
     bool silent_tran = false; // begun by text while text transactions are not announced
     std::vector<savepoint> savepoints;
     std::map<std::string, object_ptr> temps, temps_at_begin; // lower #name
@@ -103,12 +103,12 @@ struct session {
     std::map<std::string, value> context;
     std::vector<std::string> read_only_context;
     std::optional<int64_t> last_identity, batch_identity; // @@IDENTITY; SCOPE_IDENTITY() of batches
-    std::string identity_insert; // lower db.schema.table
+    std::string identity_insert;                          // lower db.schema.table
     int64_t rowcount = 0;
     int32_t last_error = 0;
     int try_depth = 0, nest = 0;
     bool done_sent = false;
-    bool result_open = false; // columns were sent and no DONE yet
+    bool result_open = false;               // columns were sent and no DONE yet
     std::optional<sql_error> pending_error; // on its way to a CATCH block
     int64_t login_time = 0, batch_time = 0, end_time = 0;
     statement_stats stats;
@@ -129,12 +129,12 @@ struct frame {
     std::vector<std::string> own_temps;
     std::string procedure;
     int32_t procedure_id = 0;
-    bool in_proc = false;                     // DONEINPROC
+    bool in_proc = false; // DONEINPROC
     std::optional<int64_t> scope_identity;
     int32_t return_status = 0;
-    std::optional<sql_error> caught;          // in a CATCH block
+    std::optional<sql_error> caught; // in a CATCH block
     std::string goto_label;
-    struct row_set *capture = nullptr;        // INSERT ... EXEC
+    struct row_set *capture = nullptr; // INSERT ... EXEC
     bool quoted_identifier = true;
 };
 
@@ -154,10 +154,10 @@ void session_defaults(session *s);
 void tran_begin(frame &f, const std::string &name, bool by_text);
 void tran_commit(frame &f, bool by_text);
 void tran_rollback(frame &f, const std::string &name, bool by_text);
-void tran_rollback_all(frame &f, bool by_text);   // also by an error; silent when nothing is open
+void tran_rollback_all(frame &f, bool by_text); // also by an error; silent when nothing is open
 void tran_save(frame &f, const std::string &name);
-void tran_implicit(frame &f);                     // SET IMPLICIT_TRANSACTIONS ON
-void app_locks_release(session *s, bool all);     // of the transaction, or all
+void tran_implicit(frame &f);                 // SET IMPLICIT_TRANSACTIONS ON
+void app_locks_release(session *s, bool all); // of the transaction, or all
 
 // A statement that writes: begins or joins the SQLite transaction, undoes only itself when it fails.
 struct write_scope {
@@ -169,12 +169,12 @@ struct write_scope {
 };
 
 // --- store_sqlite.cpp
-sqlite3 *store_open(session *s);                                  // the session's connection, opened when first used
+sqlite3 *store_open(session *s); // the session's connection, opened when first used
 void store_close(session *s);
-const std::string &store_attach(session *s, const database &db);  // the SQLite schema of the database
-void store_exec(frame &f, const std::string &sql);                // waits for locks
+const std::string &store_attach(session *s, const database &db);   // the SQLite schema of the database
+void store_exec(frame &f, const std::string &sql);                 // waits for locks
 sqlite3_stmt *store_statement(session *s, const std::string &sql); // cached by text, reset and unbound
-bool store_step(frame &f, sqlite3_stmt *st, const plan *p);       // true: a row. Waits for locks, throws sql_error
+bool store_step(frame &f, sqlite3_stmt *st, const plan *p);        // true: a row. Waits for locks, throws sql_error
 void store_bind(sqlite3_stmt *st, int index, const value &v, const type_info &t);
 value store_column(sqlite3_stmt *st, int index, const type_info &t);
 void store_forget_plans(session *s);

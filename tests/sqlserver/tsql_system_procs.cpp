@@ -1,4 +1,5 @@
-// sp_executesql, sp_prepare and its family, application locks, session context, sp_reset_connection, catalog procedures.
+// sp_executesql, sp_prepare and its family, application locks, session context, sp_reset_connection, catalog
+// procedures.
 #include "tsql_system_procs.h"
 
 #include "tsql_bind.h"
@@ -45,7 +46,8 @@ flow sp_executesql(frame &f, arguments_t &all, int32_t &status) {
     if (statement == nullptr && !all.empty())
         statement = &all[0];
     if (statement == nullptr)
-        fail(201, 16, 10, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.");
+        fail(201, 16, 10,
+             "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.");
     if (!is_nchar(statement->type.id) && !statement->val.null)
         fail(214, 16, 2, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.");
     std::string parameters = all.size() > 1 && !all[1].val.null ? convert(all[1].val, all[1].type, t_max).text : "";
@@ -56,7 +58,8 @@ flow sp_executesql(frame &f, arguments_t &all, int32_t &status) {
 }
 
 int32_t new_handle(session *s, const std::string &text, const std::string &parameters) {
-    cached_parse(s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters), parameters);
+    cached_parse(s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters),
+                 parameters);
     int32_t handle = s->next_handle++;
     s->handles[handle] = {text, parameters};
     return handle;
@@ -79,7 +82,8 @@ flow sp_prepare(frame &f, arguments_t &all, int32_t &) {
     inner.h = f.h;
     inner.parent = &f;
     inner.in_proc = true;
-    inner.tree = cached_parse(f.s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters), parameters);
+    inner.tree = cached_parse(
+        f.s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters), parameters);
     for (const declaration &d : trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters))
         inner.variables[d.name] = {d.type, value()};
     f.s->options.fmtonly = true;
@@ -138,8 +142,12 @@ flow sp_set_session_context(frame &f, arguments_t &all, int32_t &) {
     const call_argument *v = find_argument(all, 1, "@value");
     auto &fixed = f.s->read_only_context;
     if (std::find(fixed.begin(), fixed.end(), key) != fixed.end())
-        fail(15664, 16, 1, "Cannot set key '%s' in the session context. The key has been set as read_only for this session.", key.c_str());
-    f.s->context[key] = v == nullptr ? value() : v->type.id == type_id::sql_variant_ ? v->val : variant_of(v->type, v->val);
+        fail(15664, 16, 1,
+             "Cannot set key '%s' in the session context. The key has been set as read_only for this session.",
+             key.c_str());
+    f.s->context[key] = v == nullptr                          ? value()
+                        : v->type.id == type_id::sql_variant_ ? v->val
+                                                              : variant_of(v->type, v->val);
     if (int_argument(all, 2, "@read_only") != 0)
         fixed.push_back(key);
     return flow::next;
@@ -188,11 +196,15 @@ flow sp_releaseapplock(frame &f, arguments_t &all, int32_t &status) {
             return flow::next;
         }
     status = -999;
-    fail(1223, 16, 1, "Cannot release the application lock (Database Principal: 'public', Resource: '%s') because it is not currently held.",
+    fail(1223, 16, 1,
+         "Cannot release the application lock (Database Principal: 'public', Resource: '%s') because it is not "
+         "currently held.",
          text_argument(all, 0, "@Resource").c_str());
 }
 
-flow do_nothing(frame &, arguments_t &, int32_t &) { return flow::next; }
+flow do_nothing(frame &, arguments_t &, int32_t &) {
+    return flow::next;
+}
 
 // Catalog procedures are queries over the system views.
 flow run_catalog(frame &f, const char *sql, const std::vector<std::pair<const char *, std::string>> &values) {
@@ -209,61 +221,96 @@ flow run_catalog(frame &f, const char *sql, const std::vector<std::pair<const ch
 }
 
 flow sp_tables(frame &f, arguments_t &all, int32_t &) {
-    return run_catalog(f, "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, CAST(CASE o.type WHEN 'U' "
-                          "THEN 'TABLE' ELSE 'VIEW' END AS varchar(32)) AS TABLE_TYPE, CAST(NULL AS varchar(254)) AS REMARKS "
-                          "FROM sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id WHERE o.type IN ('U', 'V') "
-                          "AND (@n IS NULL OR o.name LIKE @n) AND (@o IS NULL OR s.name LIKE @o) ORDER BY 4, 1, 2, 3",
-                       {{"@n", text_argument(all, 0, "@table_name")}, {"@o", text_argument(all, 1, "@table_owner")}});
+    return run_catalog(
+        f,
+        "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, CAST(CASE o.type WHEN 'U' "
+        "THEN 'TABLE' ELSE 'VIEW' END AS varchar(32)) AS TABLE_TYPE, CAST(NULL AS varchar(254)) AS REMARKS "
+        "FROM sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id WHERE o.type IN ('U', 'V') "
+        "AND (@n IS NULL OR o.name LIKE @n) AND (@o IS NULL OR s.name LIKE @o) ORDER BY 4, 1, 2, 3",
+        {{"@n", text_argument(all, 0, "@table_name")}, {"@o", text_argument(all, 1, "@table_owner")}});
 }
 
 flow sp_columns(frame &f, arguments_t &all, int32_t &) {
-    return run_catalog(f, "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, c.name AS COLUMN_NAME, "
-                          "CAST(CASE t.name WHEN 'int' THEN 4 WHEN 'smallint' THEN 5 WHEN 'tinyint' THEN -6 WHEN 'bigint' THEN -5 WHEN 'bit' "
-                          "THEN -7 WHEN 'float' THEN 6 WHEN 'real' THEN 7 WHEN 'decimal' THEN 3 WHEN 'numeric' THEN 2 WHEN 'money' THEN 3 WHEN "
-                          "'varchar' THEN 12 WHEN 'char' THEN 1 WHEN 'nchar' THEN -8 WHEN 'nvarchar' THEN -9 WHEN 'datetime' THEN 11 WHEN "
-                          "'varbinary' THEN -3 WHEN 'binary' THEN -2 WHEN 'uniqueidentifier' THEN -11 ELSE -9 END AS smallint) AS DATA_TYPE, "
-                          "CAST(CASE WHEN c.is_identity = 1 THEN t.name + ' identity' ELSE t.name END AS sysname) AS TYPE_NAME, "
-                          "CAST(CASE WHEN c.precision = 0 THEN c.max_length ELSE c.precision END AS int) AS [PRECISION], CAST(c.max_length AS "
-                          "int) AS LENGTH, CAST(c.scale AS smallint) AS SCALE, CAST(10 AS smallint) AS RADIX, CAST(c.is_nullable AS smallint) "
-                          "AS NULLABLE, CAST(NULL AS varchar(254)) AS REMARKS, CAST(NULL AS nvarchar(4000)) AS COLUMN_DEF, CAST(0 AS smallint) "
-                          "AS SQL_DATA_TYPE, CAST(NULL AS smallint) AS SQL_DATETIME_SUB, CAST(NULL AS int) AS CHAR_OCTET_LENGTH, c.column_id AS "
-                          "ORDINAL_POSITION, CAST(CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS varchar(254)) AS IS_NULLABLE, CAST(0 AS "
-                          "tinyint) AS SS_DATA_TYPE FROM sys.columns c JOIN sys.objects o ON o.object_id = c.object_id JOIN sys.schemas s ON "
-                          "s.schema_id = o.schema_id JOIN sys.types t ON t.user_type_id = c.user_type_id WHERE (@n IS NULL OR o.name LIKE @n) "
-                          "AND (@o IS NULL OR s.name LIKE @o) AND (@c IS NULL OR c.name LIKE @c) ORDER BY 3, 17",
-                       {{"@n", text_argument(all, 0, "@table_name")}, {"@o", text_argument(all, 1, "@table_owner")},
-                        {"@c", text_argument(all, 3, "@column_name")}});
+    return run_catalog(
+        f,
+        "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, c.name AS COLUMN_NAME, "
+        "CAST(CASE t.name WHEN 'int' THEN 4 WHEN 'smallint' THEN 5 WHEN 'tinyint' THEN -6 WHEN 'bigint' THEN -5 WHEN "
+        "'bit' "
+        "THEN -7 WHEN 'float' THEN 6 WHEN 'real' THEN 7 WHEN 'decimal' THEN 3 WHEN 'numeric' THEN 2 WHEN 'money' THEN "
+        "3 WHEN "
+        "'varchar' THEN 12 WHEN 'char' THEN 1 WHEN 'nchar' THEN -8 WHEN 'nvarchar' THEN -9 WHEN 'datetime' THEN 11 "
+        "WHEN "
+        "'varbinary' THEN -3 WHEN 'binary' THEN -2 WHEN 'uniqueidentifier' THEN -11 ELSE -9 END AS smallint) AS "
+        "DATA_TYPE, "
+        "CAST(CASE WHEN c.is_identity = 1 THEN t.name + ' identity' ELSE t.name END AS sysname) AS TYPE_NAME, "
+        "CAST(CASE WHEN c.precision = 0 THEN c.max_length ELSE c.precision END AS int) AS [PRECISION], "
+        "CAST(c.max_length AS "
+        "int) AS LENGTH, CAST(c.scale AS smallint) AS SCALE, CAST(10 AS smallint) AS RADIX, CAST(c.is_nullable AS "
+        "smallint) "
+        "AS NULLABLE, CAST(NULL AS varchar(254)) AS REMARKS, CAST(NULL AS nvarchar(4000)) AS COLUMN_DEF, CAST(0 AS "
+        "smallint) "
+        "AS SQL_DATA_TYPE, CAST(NULL AS smallint) AS SQL_DATETIME_SUB, CAST(NULL AS int) AS CHAR_OCTET_LENGTH, "
+        "c.column_id AS "
+        "ORDINAL_POSITION, CAST(CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS varchar(254)) AS IS_NULLABLE, "
+        "CAST(0 AS "
+        "tinyint) AS SS_DATA_TYPE FROM sys.columns c JOIN sys.objects o ON o.object_id = c.object_id JOIN sys.schemas "
+        "s ON "
+        "s.schema_id = o.schema_id JOIN sys.types t ON t.user_type_id = c.user_type_id WHERE (@n IS NULL OR o.name "
+        "LIKE @n) "
+        "AND (@o IS NULL OR s.name LIKE @o) AND (@c IS NULL OR c.name LIKE @c) ORDER BY 3, 17",
+        {{"@n", text_argument(all, 0, "@table_name")},
+         {"@o", text_argument(all, 1, "@table_owner")},
+         {"@c", text_argument(all, 3, "@column_name")}});
 }
 
 flow sp_pkeys(frame &f, arguments_t &all, int32_t &) {
-    return run_catalog(f, "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, c.name AS COLUMN_NAME, "
-                          "CAST(k.key_ordinal AS smallint) AS KEY_SEQ, i.name AS PK_NAME FROM sys.indexes i JOIN sys.index_columns k ON "
-                          "k.object_id = i.object_id AND k.index_id = i.index_id JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id "
-                          "= k.column_id JOIN sys.objects o ON o.object_id = i.object_id JOIN sys.schemas s ON s.schema_id = o.schema_id WHERE "
-                          "i.is_primary_key = 1 AND o.name = @n ORDER BY 5",
-                       {{"@n", text_argument(all, 0, "@table_name")}});
+    return run_catalog(
+        f,
+        "SELECT DB_NAME() AS TABLE_QUALIFIER, s.name AS TABLE_OWNER, o.name AS TABLE_NAME, c.name AS COLUMN_NAME, "
+        "CAST(k.key_ordinal AS smallint) AS KEY_SEQ, i.name AS PK_NAME FROM sys.indexes i JOIN sys.index_columns k ON "
+        "k.object_id = i.object_id AND k.index_id = i.index_id JOIN sys.columns c ON c.object_id = k.object_id AND "
+        "c.column_id "
+        "= k.column_id JOIN sys.objects o ON o.object_id = i.object_id JOIN sys.schemas s ON s.schema_id = o.schema_id "
+        "WHERE "
+        "i.is_primary_key = 1 AND o.name = @n ORDER BY 5",
+        {{"@n", text_argument(all, 0, "@table_name")}});
 }
 
 flow sp_databases(frame &f, arguments_t &, int32_t &) {
-    return run_catalog(f, "SELECT name AS DATABASE_NAME, CAST(8192 AS int) AS DATABASE_SIZE, CAST(NULL AS varchar(254)) AS REMARKS FROM "
-                          "sys.databases ORDER BY 1", {{"@x", ""}});
+    return run_catalog(
+        f,
+        "SELECT name AS DATABASE_NAME, CAST(8192 AS int) AS DATABASE_SIZE, CAST(NULL AS varchar(254)) AS REMARKS FROM "
+        "sys.databases ORDER BY 1",
+        {{"@x", ""}});
 }
 
 flow sp_who(frame &f, arguments_t &, int32_t &) {
-    return run_catalog(f, "SELECT session_id AS spid, CAST(0 AS smallint) AS ecid, status, login_name AS loginame, host_name AS hostname, '0' "
-                          "AS blk, DB_NAME(database_id) AS dbname, CAST('AWAITING COMMAND' AS nchar(16)) AS cmd, 0 AS request_id FROM "
-                          "sys.dm_exec_sessions ORDER BY 1", {{"@x", ""}});
+    return run_catalog(
+        f,
+        "SELECT session_id AS spid, CAST(0 AS smallint) AS ecid, status, login_name AS loginame, host_name AS "
+        "hostname, '0' "
+        "AS blk, DB_NAME(database_id) AS dbname, CAST('AWAITING COMMAND' AS nchar(16)) AS cmd, 0 AS request_id FROM "
+        "sys.dm_exec_sessions ORDER BY 1",
+        {{"@x", ""}});
 }
 
 flow sp_datatype_info(frame &f, arguments_t &, int32_t &) {
-    return run_catalog(f, "SELECT name AS TYPE_NAME, CAST(CASE name WHEN 'int' THEN 4 WHEN 'bigint' THEN -5 WHEN 'smallint' THEN 5 WHEN 'tinyint' "
-                          "THEN -6 WHEN 'bit' THEN -7 WHEN 'float' THEN 6 WHEN 'real' THEN 7 WHEN 'decimal' THEN 3 WHEN 'numeric' THEN 2 WHEN "
-                          "'char' THEN 1 WHEN 'varchar' THEN 12 WHEN 'nvarchar' THEN -9 WHEN 'datetime' THEN 11 ELSE -8 END AS smallint) AS "
-                          "DATA_TYPE, CAST(precision AS int) AS [PRECISION], CAST('''' AS varchar(32)) AS LITERAL_PREFIX, CAST('''' AS "
-                          "varchar(32)) AS LITERAL_SUFFIX, CAST(NULL AS varchar(32)) AS CREATE_PARAMS, CAST(1 AS smallint) AS NULLABLE, CAST(0 AS "
-                          "smallint) AS CASE_SENSITIVE, CAST(3 AS smallint) AS SEARCHABLE, CAST(NULL AS smallint) AS UNSIGNED_ATTRIBUTE, CAST(0 "
-                          "AS smallint) AS MONEY, CAST(0 AS smallint) AS AUTO_INCREMENT, name AS LOCAL_TYPE_NAME FROM sys.types ORDER BY 2, 1",
-                       {{"@x", ""}});
+    return run_catalog(
+        f,
+        "SELECT name AS TYPE_NAME, CAST(CASE name WHEN 'int' THEN 4 WHEN 'bigint' THEN -5 WHEN 'smallint' THEN 5 WHEN "
+        "'tinyint' "
+        "THEN -6 WHEN 'bit' THEN -7 WHEN 'float' THEN 6 WHEN 'real' THEN 7 WHEN 'decimal' THEN 3 WHEN 'numeric' THEN 2 "
+        "WHEN "
+        "'char' THEN 1 WHEN 'varchar' THEN 12 WHEN 'nvarchar' THEN -9 WHEN 'datetime' THEN 11 ELSE -8 END AS smallint) "
+        "AS "
+        "DATA_TYPE, CAST(precision AS int) AS [PRECISION], CAST('''' AS varchar(32)) AS LITERAL_PREFIX, CAST('''' AS "
+        "varchar(32)) AS LITERAL_SUFFIX, CAST(NULL AS varchar(32)) AS CREATE_PARAMS, CAST(1 AS smallint) AS NULLABLE, "
+        "CAST(0 AS "
+        "smallint) AS CASE_SENSITIVE, CAST(3 AS smallint) AS SEARCHABLE, CAST(NULL AS smallint) AS UNSIGNED_ATTRIBUTE, "
+        "CAST(0 "
+        "AS smallint) AS MONEY, CAST(0 AS smallint) AS AUTO_INCREMENT, name AS LOCAL_TYPE_NAME FROM sys.types ORDER BY "
+        "2, 1",
+        {{"@x", ""}});
 }
 
 flow sp_helptext(frame &f, arguments_t &all, int32_t &) {
@@ -276,16 +323,37 @@ flow sp_refused(frame &, arguments_t &, int32_t &) {
 }
 
 const std::pair<const char *, system_procedure> procedures[] = {
-    {"sp_executesql", sp_executesql}, {"sp_prepare", sp_prepare}, {"sp_execute", sp_execute}, {"sp_prepexec", sp_prepexec},
-    {"sp_unprepare", sp_unprepare}, {"sp_reset_connection", sp_reset_connection},
-    {"sp_set_session_context", sp_set_session_context}, {"sp_getapplock", sp_getapplock},
-    {"sp_releaseapplock", sp_releaseapplock}, {"sp_configure", do_nothing}, {"sp_tables", sp_tables},
-    {"sp_columns", sp_columns}, {"sp_columns_100", sp_columns}, {"sp_pkeys", sp_pkeys}, {"sp_databases", sp_databases},
-    {"sp_who", sp_who}, {"sp_who2", sp_who}, {"sp_datatype_info", sp_datatype_info}, {"sp_datatype_info_100", sp_datatype_info},
-    {"sp_helptext", sp_helptext}, {"sp_updatestats", do_nothing}, {"sp_addextendedproperty", do_nothing},
-    {"sp_cursoropen", sp_refused}, {"sp_cursorfetch", sp_refused}, {"sp_cursorclose", sp_refused}, {"sp_cursor", sp_refused},
-    {"sp_cursorprepare", sp_refused}, {"sp_cursorexecute", sp_refused}, {"sp_cursorprepexec", sp_refused},
-    {"sp_cursorunprepare", sp_refused}, {"sp_cursoroption", sp_refused},
+    {"sp_executesql", sp_executesql},
+    {"sp_prepare", sp_prepare},
+    {"sp_execute", sp_execute},
+    {"sp_prepexec", sp_prepexec},
+    {"sp_unprepare", sp_unprepare},
+    {"sp_reset_connection", sp_reset_connection},
+    {"sp_set_session_context", sp_set_session_context},
+    {"sp_getapplock", sp_getapplock},
+    {"sp_releaseapplock", sp_releaseapplock},
+    {"sp_configure", do_nothing},
+    {"sp_tables", sp_tables},
+    {"sp_columns", sp_columns},
+    {"sp_columns_100", sp_columns},
+    {"sp_pkeys", sp_pkeys},
+    {"sp_databases", sp_databases},
+    {"sp_who", sp_who},
+    {"sp_who2", sp_who},
+    {"sp_datatype_info", sp_datatype_info},
+    {"sp_datatype_info_100", sp_datatype_info},
+    {"sp_helptext", sp_helptext},
+    {"sp_updatestats", do_nothing},
+    {"sp_addextendedproperty", do_nothing},
+    {"sp_cursoropen", sp_refused},
+    {"sp_cursorfetch", sp_refused},
+    {"sp_cursorclose", sp_refused},
+    {"sp_cursor", sp_refused},
+    {"sp_cursorprepare", sp_refused},
+    {"sp_cursorexecute", sp_refused},
+    {"sp_cursorprepexec", sp_refused},
+    {"sp_cursorunprepare", sp_refused},
+    {"sp_cursoroption", sp_refused},
 };
 
 } // namespace

@@ -91,8 +91,7 @@ uint32_t fold_case(uint32_t c) {
 static uint32_t unfold_case(uint32_t c) {
     if (c < 0x80)
         return c >= 'a' && c <= 'z' ? c - 32 : c;
-    if ((c >= 0xE0 && c <= 0xFE && c != 0xF7) || (c >= 0x3B1 && c <= 0x3C9 && c != 0x3C2) ||
-        (c >= 0x430 && c <= 0x44F))
+    if ((c >= 0xE0 && c <= 0xFE && c != 0xF7) || (c >= 0x3B1 && c <= 0x3C9 && c != 0x3C2) || (c >= 0x430 && c <= 0x44F))
         return c - 32;
     if (c >= 0x450 && c <= 0x45F)
         return c - 80;
@@ -111,8 +110,12 @@ template <class F> static std::string map_text(std::string_view text, F change) 
     return out;
 }
 
-std::string lower(std::string_view text) { return map_text(text, fold_case); }
-std::string upper(std::string_view text) { return map_text(text, unfold_case); }
+std::string lower(std::string_view text) {
+    return map_text(text, fold_case);
+}
+std::string upper(std::string_view text) {
+    return map_text(text, unfold_case);
+}
 
 bool same_name(std::string_view a, std::string_view b) {
     size_t i = 0, j = 0;

@@ -15,8 +15,8 @@ struct sql_error {
     std::string text;
     std::string procedure;
     int32_t line = 0;
-    bool aborts_batch = false;     // the rest of the batch is not run
-    bool rolls_back = false;       // and the transaction is gone
+    bool aborts_batch = false; // the rest of the batch is not run
+    bool rolls_back = false;   // and the transaction is gone
 };
 
 [[noreturn]] void fail(int32_t number, int severity, int state, const char *format, ...)

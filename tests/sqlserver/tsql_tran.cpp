@@ -64,8 +64,9 @@ void tran_commit(frame &f, bool by_text) {
     if (s->trancount == 0)
         fail(3902, 16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.");
     if (s->doomed)
-        fail(3930, 16, 1, "The current transaction cannot be committed and cannot support operations that write to the log "
-                          "file. Roll back the transaction.");
+        fail(3930, 16, 1,
+             "The current transaction cannot be committed and cannot support operations that write to the log "
+             "file. Roll back the transaction.");
     if (s->trancount > 1) {
         s->trancount--;
         return;
@@ -145,8 +146,9 @@ void app_locks_release(session *s, bool all) {
 write_scope::write_scope(frame &frame_) : f(frame_) {
     session *s = f.s;
     if (s->doomed)
-        fail(3930, 16, 1, "The current transaction cannot be committed and cannot support operations that write to the log "
-                          "file. Roll back the transaction.");
+        fail(3930, 16, 1,
+             "The current transaction cannot be committed and cannot support operations that write to the log "
+             "file. Roll back the transaction.");
     tran_implicit(f);
     own = s->trancount == 0;
     if (!s->write_open) {

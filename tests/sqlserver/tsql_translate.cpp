@@ -1,5 +1,5 @@
-// Queries to SQLite text. Every query's columns are called c1, c2, ...; every table gets an alias t1, t2, ... of its own,
-// so that names are resolved here and never by SQLite.
+// Queries to SQLite text. Every query's columns are called c1, c2, ...; every table gets an alias t1, t2, ... of its
+// own, so that names are resolved here and never by SQLite.
 #include "tsql_bind.h"
 #include "tsql_functions.h"
 #include "tsql_parser.h"
@@ -34,7 +34,8 @@ static std::string emit_compare(binder &b, const bound &e, bool lazy) {
 
 static std::string emit_in(binder &b, const bound &e, bool lazy) {
     const char *collate = collation_of(e.args[0]->type);
-    std::string text = "(" + emit(b, e.args[0], lazy) + (collate != nullptr ? std::string(" COLLATE ") + collate : "") + " IN (";
+    std::string text =
+        "(" + emit(b, e.args[0], lazy) + (collate != nullptr ? std::string(" COLLATE ") + collate : "") + " IN (";
     for (size_t i = 1; i < e.args.size(); i++)
         text += (i > 1 ? "," : "") + emit(b, e.args[i], lazy);
     return text + "))";
@@ -63,7 +64,8 @@ std::string emit(binder &b, const bound_ptr &e, bool lazy) {
     case bound_kind::and_: return "(" + emit(b, e->args[0], lazy) + " AND " + emit(b, e->args[1], lazy) + ")";
     case bound_kind::or_: return "(" + emit(b, e->args[0], lazy) + " OR " + emit(b, e->args[1], lazy) + ")";
     case bound_kind::not_: return "(NOT " + emit(b, e->args[0], lazy) + ")";
-    case bound_kind::is_null: return "(" + emit(b, e->args[0], lazy) + (e->text == "not" ? " IS NOT NULL)" : " IS NULL)");
+    case bound_kind::is_null:
+        return "(" + emit(b, e->args[0], lazy) + (e->text == "not" ? " IS NOT NULL)" : " IS NULL)");
     case bound_kind::compare: return emit_compare(b, *e, lazy);
     case bound_kind::in_list: return emit_in(b, *e, lazy);
     case bound_kind::case_: return emit_case(b, *e);
@@ -129,7 +131,8 @@ bool resolve(frame &f, const object_path &path, resolved &out) {
     std::string name = lower(path.back());
     if (name[0] == '@' || name[0] == '#')
         return resolve_temp(f, name, out);
-    std::string db = path.size() > 2 ? path[path.size() - 3] : "", schema = path.size() > 1 ? path[path.size() - 2] : "";
+    std::string db = path.size() > 2 ? path[path.size() - 3] : "",
+                schema = path.size() > 1 ? path[path.size() - 2] : "";
     out.db = find_database(f.s, db.empty() ? f.s->db : db);
     if (out.db == nullptr)
         return false;
@@ -211,7 +214,8 @@ static bool bind_system(binder &b, scope &sc, const object_path &path, const std
     for (source_column &c : s.columns)
         c.sql = s.sql_alias + "." + quote_name(c.name, '"');
     sc.sources.push_back(s);
-    sql = quote_name(std::string("sys$") + v->schema + "$" + v->name, '"') + "(" + quote_name(db, '\'') + ") AS " + s.sql_alias;
+    sql = quote_name(std::string("sys$") + v->schema + "$" + v->name, '"') + "(" + quote_name(db, '\'') + ") AS " +
+          s.sql_alias;
     return true;
 }
 
@@ -248,8 +252,8 @@ void bind_source(binder &b, scope &sc, const object_path &path, const std::strin
     s.object = r.object;
     s.sql_alias = "t" + std::to_string(b.next_alias++);
     for (const cat_column &c : r.object->columns) {
-        source_column column{c.def.name, c.def.type, c.def.nullable, c.def.identity, true,
-                             s.sql_alias + "." + quote_name(lower(c.def.name), '"')};
+        source_column column{c.def.name,     c.def.type, c.def.nullable,
+                             c.def.identity, true,       s.sql_alias + "." + quote_name(lower(c.def.name), '"')};
         s.columns.push_back(column);
     }
     sql = qualified(r) + " AS " + s.sql_alias;
@@ -262,7 +266,8 @@ static void make_nullable(scope &sc, size_t from, size_t to) {
             c.nullable = true;
 }
 
-static std::string values_text(binder &b, const std::vector<std::vector<expr_ptr>> &rows, std::vector<bound_ptr> &items) {
+static std::string values_text(binder &b, const std::vector<std::vector<expr_ptr>> &rows,
+                               std::vector<bound_ptr> &items) {
     std::vector<std::vector<bound_ptr>> bound_rows;
     for (const auto &row : rows) {
         if (row.size() != rows[0].size())
@@ -309,16 +314,11 @@ static std::string translate_join(binder &b, const table_ref &t, scope &sc) {
 std::string translate_table(binder &b, const table_ref &t, scope &sc, bool) {
     std::string sql;
     switch (t.kind) {
-    case table_kind::named:
-        bind_source(b, sc, t.path, t.alias, sql);
-        return sql;
-    case table_kind::derived:
-        return derived(b, sc, *t.sub, t.alias, t.column_names);
+    case table_kind::named: bind_source(b, sc, t.path, t.alias, sql); return sql;
+    case table_kind::derived: return derived(b, sc, *t.sub, t.alias, t.column_names);
     case table_kind::join:
-    case table_kind::apply:
-        return translate_join(b, t, sc);
-    default:
-        fail(208, 16, 1, "Invalid object name '%s'.", t.call != nullptr ? t.call->text.c_str() : "");
+    case table_kind::apply: return translate_join(b, t, sc);
+    default: fail(208, 16, 1, "Invalid object name '%s'.", t.call != nullptr ? t.call->text.c_str() : "");
     }
 }
 
@@ -351,7 +351,7 @@ static void expand_star(binder &b, const select_item &item, const scope &sc, std
         fail(263, 16, 1, "Must specify table to select from.");
 }
 
-static void bind_items(binder &b, const select_core &core, scope &sc, std::vector<bound_ptr> &items) {
+void bind_items(binder &b, const select_core &core, scope &sc, std::vector<bound_ptr> &items) {
     for (const select_item &item : core.items) {
         if (item.star) {
             expand_star(b, item, sc, items);
@@ -382,7 +382,8 @@ static size_t order_position(const order_item &o, const std::vector<bound_ptr> &
     const expr &e = *o.e;
     if (e.kind == expr_kind::literal && e.type.id == type_id::int_ && !e.literal.null) {
         if (e.literal.i64 < 1 || e.literal.i64 > static_cast<int64_t>(items.size()))
-            fail(108, 16, 1, "The ORDER BY position number %lld is out of range of the number of items in the select list.",
+            fail(108, 16, 1,
+                 "The ORDER BY position number %lld is out of range of the number of items in the select list.",
                  static_cast<long long>(e.literal.i64));
         return static_cast<size_t>(e.literal.i64);
     }
@@ -403,8 +404,9 @@ static std::string order_text(binder &b, const query &q, const std::vector<bound
         if (position > 0) {
             key = "c" + std::to_string(position);
         } else if (q.core == nullptr) {
-            fail(104, 16, 1, "ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or "
-                             "EXCEPT operator.");
+            fail(104, 16, 1,
+                 "ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or "
+                 "EXCEPT operator.");
         } else {
             key = emit_collated(b, bind(b, *o.e));
             positions = false;
@@ -439,7 +441,8 @@ static std::string translate_core(binder &b, const query &q, std::vector<bound_p
     bind_items(b, core, sc, items);
     for (size_t i = 0; i < items.size(); i++) {
         bool collate = items[i]->kind != bound_kind::column;
-        text += (i > 0 ? "," : "") + (collate ? emit_collated(b, items[i]) : items[i]->text) + " AS c" + std::to_string(i + 1);
+        text += (i > 0 ? "," : "") + (collate ? emit_collated(b, items[i]) : items[i]->text) + " AS c" +
+                std::to_string(i + 1);
     }
     text += from;
     if (core.where != nullptr)
@@ -447,7 +450,8 @@ static std::string translate_core(binder &b, const query &q, std::vector<bound_p
     for (size_t i = 0; i < core.group_by.size(); i++)
         text += (i > 0 ? ", " : " GROUP BY ") + emit_collated(b, bind(b, *core.group_by[i]));
     if (core.having != nullptr)
-        text += (core.group_by.empty() && !sc.aggregates ? " GROUP BY NULL HAVING " : " HAVING ") + emit(b, bind(b, *core.having));
+        text += (core.group_by.empty() && !sc.aggregates ? " GROUP BY NULL HAVING " : " HAVING ") +
+                emit(b, bind(b, *core.having));
     bool keep_order = outermost || core.top != nullptr || q.offset != nullptr;
     if (keep_order)
         text += order_text(b, q, items, outermost);
@@ -491,12 +495,15 @@ static std::string translate_set(binder &b, const query &q, std::vector<bound_pt
     }
     std::string right = translate_query(b, *q.right, right_items, false);
     if (left_items.size() != right_items.size())
-        fail(205, 16, 1, "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of "
-                         "expressions in their target lists.");
+        fail(205, 16, 1,
+             "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of "
+             "expressions in their target lists.");
     std::vector<type_info> types;
     for (size_t i = 0; i < left_items.size(); i++) {
         const bound &x = *left_items[i], &y = *right_items[i];
-        types.push_back(x.untyped_null ? y.type : y.untyped_null || recursive != nullptr ? x.type : type_common(x.type, y.type));
+        types.push_back(x.untyped_null                           ? y.type
+                        : y.untyped_null || recursive != nullptr ? x.type
+                                                                 : type_common(x.type, y.type));
         auto item = std::make_shared<bound>();
         item->kind = bound_kind::column;
         item->type = types[i];
@@ -570,101 +577,6 @@ std::string translate_query(binder &b, const query &q, std::vector<bound_ptr> &i
     if (limited) // ORDER BY and LIMIT must not meet a UNION around
         body = "SELECT * FROM (" + body + ")";
     return with.empty() ? body : with + " " + body;
-}
-
-// --- plans
-
-static void plan_columns(plan &p, const std::vector<bound_ptr> &items) {
-    for (const bound_ptr &i : items)
-        p.columns.push_back({i->name, i->type, i->nullable, i->identity, i->updatable});
-}
-
-static bool plan_direct(frame &f, const query &q, plan &p) {
-    if (q.core == nullptr || q.core->from != nullptr || !q.ctes.empty() || q.core->distinct || q.core->top != nullptr ||
-        !q.core->group_by.empty() || q.core->having != nullptr || q.offset != nullptr || !q.order.empty())
-        return false;
-    scope sc;
-    binder b{f, p, &sc};
-    bind_items(b, *q.core, sc, p.items);
-    if (q.core->where != nullptr)
-        p.where = bind(b, *q.core->where);
-    bool simple = !sc.aggregates && (p.where == nullptr || !p.where->subquery);
-    for (const bound_ptr &i : p.items)
-        simple = simple && !i->subquery;
-    if (simple) {
-        p.direct = true;
-        plan_columns(p, p.items);
-        p.params.clear();
-        p.calls.clear();
-    }
-    return simple;
-}
-
-plan_ptr plan_query(frame &f, const query &q) {
-    auto p = std::make_shared<plan>();
-    if (plan_direct(f, q, *p))
-        return p;
-    p = std::make_shared<plan>();
-    binder b{f, *p};
-    std::vector<bound_ptr> items;
-    p->has_from = true;
-    p->sql = translate_query(b, q, items, true);
-    plan_columns(*p, items);
-    return p;
-}
-
-plan_ptr plan_expr(frame &f, const expr &e, const type_info *target, bool condition) {
-    auto p = std::make_shared<plan>();
-    binder b{f, *p};
-    bound_ptr x = target != nullptr ? bind_typed(b, e, *target) : bind(b, e);
-    p->columns.push_back({"", x->type, true, false, false});
-    p->items = {x};
-    if (!x->subquery) {
-        p->direct = true;
-        p->params.clear();
-        p->calls.clear();
-        return p;
-    }
-    (void)condition;
-    p->sql = "SELECT " + emit(b, x);
-    return p;
-}
-
-static value run_plan_expr(frame &f, const expr &e, const type_info *target, type_info &type, int purpose) {
-    auto &c = cached_plan(f, &e, purpose, [&] { return plan_expr(f, e, target, false); });
-    type = c.p->columns[0].type;
-    eval_context context{f, nullptr};
-    if (c.p->direct)
-        return eval(*c.p->items[0], context);
-    plan_ptr keep = c.p;
-    sqlite3_stmt *st = c.st;
-    bind_parameters(f, st, *keep);
-    value v;
-    if (store_step(f, st, keep.get()))
-        v = store_column(st, 0, type);
-    sqlite3_reset(st);
-    return v;
-}
-
-value eval_expr(frame &f, const expr &e, type_info &type) {
-    if (e.kind == expr_kind::literal) {
-        type = e.type;
-        return e.literal;
-    }
-    return run_plan_expr(f, e, nullptr, type, 1);
-}
-
-value eval_as(frame &f, const expr &e, const type_info &target) {
-    type_info type;
-    if (e.kind == expr_kind::literal)
-        return e.literal.null ? value() : convert_implicit(e.literal, e.type, target);
-    value v = run_plan_expr(f, e, nullptr, type, 1);
-    return convert_implicit(v, type, target);
-}
-
-bool eval_condition(frame &f, const expr &e) {
-    type_info type;
-    return is_true(eval_expr(f, e, type));
 }
 
 } // namespace sqlserver

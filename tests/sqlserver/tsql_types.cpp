@@ -51,7 +51,9 @@ const type_row rows[] = {
     {type_id::sql_variant_, "sql_variant", 98, 30, 8016, 0, 0, 0},
 };
 
-const type_row &row(type_id id) { return rows[static_cast<size_t>(id)]; }
+const type_row &row(type_id id) {
+    return rows[static_cast<size_t>(id)];
+}
 
 } // namespace
 
@@ -106,7 +108,9 @@ bool type_apply_length(type_info &t, int64_t first, int64_t second) {
     return true;
 }
 
-const char *type_name(const type_info &t) { return row(t.id).name; }
+const char *type_name(const type_info &t) {
+    return row(t.id).name;
+}
 
 std::string type_text(const type_info &t) {
     std::string text = type_name(t);
@@ -121,8 +125,12 @@ std::string type_text(const type_info &t) {
     return text;
 }
 
-int type_precedence(type_id id) { return row(id).precedence; }
-int type_system_id(type_id id) { return row(id).system_id; }
+int type_precedence(type_id id) {
+    return row(id).precedence;
+}
+int type_system_id(type_id id) {
+    return row(id).system_id;
+}
 
 int type_max_length(const type_info &t) {
     if (is_exact(t.id))
@@ -148,22 +156,38 @@ int type_precision(const type_info &t) {
 }
 
 int type_scale(const type_info &t) {
-    bool own = is_exact(t.id) || t.id == type_id::time_ || t.id == type_id::datetime2_ ||
-               t.id == type_id::datetimeoffset_;
+    bool own =
+        is_exact(t.id) || t.id == type_id::time_ || t.id == type_id::datetime2_ || t.id == type_id::datetimeoffset_;
     return own ? t.scale : row(t.id).scale;
 }
 
-bool is_integer(type_id id) { return id <= type_id::bigint_; }
-bool is_exact(type_id id) { return id == type_id::decimal_ || id == type_id::numeric_; }
-bool is_money(type_id id) { return id == type_id::money_ || id == type_id::smallmoney_; }
-bool is_float(type_id id) { return id == type_id::real_ || id == type_id::float_; }
-bool is_number(type_id id) { return id <= type_id::smallmoney_; }
-bool is_char(type_id id) { return (id >= type_id::char_ && id <= type_id::ntext_) || id == type_id::xml_; }
+bool is_integer(type_id id) {
+    return id <= type_id::bigint_;
+}
+bool is_exact(type_id id) {
+    return id == type_id::decimal_ || id == type_id::numeric_;
+}
+bool is_money(type_id id) {
+    return id == type_id::money_ || id == type_id::smallmoney_;
+}
+bool is_float(type_id id) {
+    return id == type_id::real_ || id == type_id::float_;
+}
+bool is_number(type_id id) {
+    return id <= type_id::smallmoney_;
+}
+bool is_char(type_id id) {
+    return (id >= type_id::char_ && id <= type_id::ntext_) || id == type_id::xml_;
+}
 bool is_nchar(type_id id) {
     return id == type_id::nchar_ || id == type_id::nvarchar_ || id == type_id::ntext_ || id == type_id::xml_;
 }
-bool is_binary(type_id id) { return id >= type_id::binary_ && id <= type_id::image_; }
-bool is_date(type_id id) { return id >= type_id::date_ && id <= type_id::datetimeoffset_; }
+bool is_binary(type_id id) {
+    return id >= type_id::binary_ && id <= type_id::image_;
+}
+bool is_date(type_id id) {
+    return id >= type_id::date_ && id <= type_id::datetimeoffset_;
+}
 
 static type_info common_decimal(const type_info &x, const type_info &y) {
     type_info a = decimal_type_of(x), b = decimal_type_of(y);
@@ -269,9 +293,7 @@ void literal_value(int kind, const std::string &text, type_info &t, value &v) {
         t.length = text.size() > 8000 ? length_max : static_cast<uint32_t>(std::max<size_t>(text.size(), 1));
         v.text = text;
         break;
-    default:
-        literal_decimal(text, t, v);
-        break;
+    default: literal_decimal(text, t, v); break;
     }
 }
 
@@ -286,7 +308,9 @@ static int guid_compare(const std::string &a, const std::string &b) {
     return 0;
 }
 
-template <class T> static int three_way(const T &a, const T &b) { return a < b ? -1 : b < a ? 1 : 0; }
+template <class T> static int three_way(const T &a, const T &b) {
+    return a < b ? -1 : b < a ? 1 : 0;
+}
 
 int value_compare(const value &a, const value &b, const type_info &t) {
     if (is_integer(t.id) || is_money(t.id))

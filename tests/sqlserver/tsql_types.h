@@ -9,24 +9,24 @@
 namespace sqlserver {
 
 // Names and properties.
-bool type_by_name(std::string_view lower_name, type_info &out);            // with the default length
-bool type_apply_length(type_info &t, int64_t first, int64_t second);       // -1: not given; false: out of range
-const char *type_name(const type_info &t);                                 // "nvarchar"
-std::string type_text(const type_info &t);                                 // "nvarchar(50)"
+bool type_by_name(std::string_view lower_name, type_info &out);      // with the default length
+bool type_apply_length(type_info &t, int64_t first, int64_t second); // -1: not given; false: out of range
+const char *type_name(const type_info &t);                           // "nvarchar"
+std::string type_text(const type_info &t);                           // "nvarchar(50)"
 int type_precedence(type_id id);
-int type_system_id(type_id id);                                            // sys.types.system_type_id
-int type_max_length(const type_info &t);                                   // sys.columns.max_length, -1 for MAX
-int type_precision(const type_info &t);                                    // as sys.columns has them
+int type_system_id(type_id id);          // sys.types.system_type_id
+int type_max_length(const type_info &t); // sys.columns.max_length, -1 for MAX
+int type_precision(const type_info &t);  // as sys.columns has them
 int type_scale(const type_info &t);
-bool is_integer(type_id id);  // bit .. bigint
-bool is_exact(type_id id);    // decimal, numeric
+bool is_integer(type_id id); // bit .. bigint
+bool is_exact(type_id id);   // decimal, numeric
 bool is_money(type_id id);
 bool is_float(type_id id);
 bool is_number(type_id id);
-bool is_char(type_id id);     // char .. ntext, xml
+bool is_char(type_id id); // char .. ntext, xml
 bool is_nchar(type_id id);
 bool is_binary(type_id id);
-bool is_date(type_id id);     // date .. datetimeoffset
+bool is_date(type_id id);                                      // date .. datetimeoffset
 type_info type_common(const type_info &a, const type_info &b); // of CASE, UNION, COALESCE
 
 // kind is a token_kind of a literal.
@@ -41,7 +41,8 @@ int value_compare(const value &a, const value &b, const type_info &t); // neithe
 value convert(const value &v, const type_info &from, const type_info &to, int style = 0);
 value convert_implicit(const value &v, const type_info &from, const type_info &to); // 257 and 206 where CAST is needed
 std::string to_text(const value &v, const type_info &t, int style = 0);
-std::string fit_text(std::string text, const type_info &t, bool &cut); // cuts and pads to char(n), nchar(n), binary(n)...
+std::string fit_text(std::string text, const type_info &t,
+                     bool &cut); // cuts and pads to char(n), nchar(n), binary(n)...
 std::string variant_encode(const value &v);
 value variant_decode(std::string_view bytes);
 
@@ -80,8 +81,8 @@ value datetime_round(const value &v, const type_info &t); // to the type's resol
 value datetime_now(bool utc);
 int64_t datetime_number(const value &v); // ticks since 0001-01-01, for comparison and storage
 value datetime_from_number(int64_t n);
-int64_t date_part(const std::string &part, const value &v, int date_first);       // throws 155
-value date_add(const std::string &part, int64_t n, const value &v, type_id id);   // throws 517
+int64_t date_part(const std::string &part, const value &v, int date_first);     // throws 155
+value date_add(const std::string &part, int64_t n, const value &v, type_id id); // throws 517
 int64_t date_diff(const std::string &part, const value &from, const value &to);
 std::string date_part_name(std::string_view name); // yy -> year; empty: unknown
 extern const char *const month_names[12];

@@ -147,7 +147,9 @@ void register_system_views(session *s, sqlite3 *conn) {
 
 const system_view *find_system_view(std::string_view schema, std::string_view name) {
     if (schema.empty() || schema == "dbo")
-        schema = name == "sysobjects" || name == "sysdatabases" || name == "sysprocesses" || name == "systypes" ? "sys" : schema;
+        schema = name == "sysobjects" || name == "sysdatabases" || name == "sysprocesses" || name == "systypes"
+                     ? "sys"
+                     : schema;
     for (const system_view &v : all_system_views())
         if (lower(v.schema) == schema && name == v.name)
             return &v;
