@@ -345,10 +345,12 @@ const std::string &store_attach(session *s, const database &db) {
         return found->second;
     store_open(s);
     std::string schema = "d" + std::to_string(db.id);
-    std::string sql = "ATTACH " + quote_name(db.file, '\'') + " AS " + schema + "; PRAGMA " + schema +
-                      ".synchronous=OFF; PRAGMA " + schema + ".cache_size=-256";
-    if (sqlite3_exec(s->conn, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+    std::string attach = "ATTACH " + quote_name(db.file, '\'') + " AS " + schema;
+    if (sqlite3_exec(s->conn, attach.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
         fail(945, 14, 2, "Database '%s' cannot be opened: %s", db.name.c_str(), sqlite3_errmsg(s->conn));
+    // refused inside a transaction, which only costs speed
+    sqlite3_exec(s->conn, ("PRAGMA " + schema + ".cache_size=-256; PRAGMA " + schema + ".synchronous=OFF").c_str(),
+                 nullptr, nullptr, nullptr);
     return s->attached[key] = schema;
 }
 

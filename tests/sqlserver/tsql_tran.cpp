@@ -152,6 +152,8 @@ write_scope::write_scope(frame &frame_) : f(frame_) {
     tran_implicit(f);
     own = s->trancount == 0;
     if (!s->write_open) {
+        if (const database *db = find_database(s, s->db); db != nullptr)
+            store_attach(s, *db); // BEGIN IMMEDIATE locks what is attached: not to be outrun between read and write
         store_exec(f, "BEGIN IMMEDIATE");
         s->write_open = true;
     }
