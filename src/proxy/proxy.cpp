@@ -150,10 +150,11 @@ static void close_listeners(proxy *root) {
             net_listener_close(l.get(), forget_listener);
 }
 
-// A start that failed half-way: only listeners may be open. The loop runs once more for their close callbacks.
+// A start that failed half-way: of ours only listeners may be open. The loop runs for their close callbacks.
 static proxy *start_failed(proxy *root) {
     close_listeners(root);
-    uv_run(root->loop, UV_RUN_DEFAULT);
+    while (root->listeners_open > 0)
+        uv_run(root->loop, UV_RUN_ONCE);
     proxy_destroy(root);
     return nullptr;
 }

@@ -128,8 +128,14 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
     }
 }
 
+// Not while the bucket is over its limit, even if this instance has given back its proportion: others may not be able to.
+static bool may_hand_over(proxy *root, const proxy_bucket *pb) {
+    coord_bucket_status status = coord_get_bucket_status(root->coordinator, pb->core.index);
+    return !root->draining && status.count <= status.max && coord_allowed(root->coordinator);
+}
+
 void slots_release(proxy *root, proxy_bucket *pb) {
-    waiter *w = bucket_slot_free(pb->core, !root->draining && coord_allowed(root->coordinator));
+    waiter *w = bucket_slot_free(pb->core, may_hand_over(root, pb));
     if (w != nullptr) {
         grant(root, pb, w);
         return;
