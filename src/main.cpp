@@ -34,28 +34,25 @@ struct options {
     bool check_only = false;
 };
 
-static constexpr const char *usage =
-    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
-    "       tdsbouncer --version | --help\n"
-    "\n"
-    "  -c, --config FILE    proxy, redis and fallback settings\n"
-    "  -b, --buckets FILE   the SQL Servers\n"
-    "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
-    "  -V, --version        print the version and exit\n"
-    "  -h, --help           print this and exit\n"
-    "\n"
-    "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
-    "Signals: TERM and INT drain and stop (a second one stops at once).\n"
-    "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
+static constexpr const char *usage = "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
+                                     "       tdsbouncer --version | --help\n"
+                                     "\n"
+                                     "  -c, --config FILE    proxy, redis and fallback settings\n"
+                                     "  -b, --buckets FILE   the SQL Servers\n"
+                                     "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
+                                     "  -V, --version        print the version and exit\n"
+                                     "  -h, --help           print this and exit\n"
+                                     "\n"
+                                     "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
+                                     "Signals: TERM and INT drain and stop (a second one stops at once).\n"
+                                     "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
 
 // Fills `out`; returns an exit status, or -1 to go on.
 static int parse_arguments(int argc, char **argv, options &out) {
-    static const option long_options[] = {{"config", required_argument, nullptr, 'c'},
-                                          {"buckets", required_argument, nullptr, 'b'},
-                                          {"check-config", no_argument, nullptr, 't'},
-                                          {"version", no_argument, nullptr, 'V'},
-                                          {"help", no_argument, nullptr, 'h'},
-                                          {nullptr, 0, nullptr, 0}};
+    static const option long_options[] = {
+        {"config", required_argument, nullptr, 'c'}, {"buckets", required_argument, nullptr, 'b'},
+        {"check-config", no_argument, nullptr, 't'}, {"version", no_argument, nullptr, 'V'},
+        {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
     for (int c = 0; (c = getopt_long(argc, argv, "c:b:tVh", long_options, nullptr)) != -1;) {
         switch (c) {
         case 'c': out.proxy_file = optarg; break;
@@ -94,8 +91,8 @@ static void raise_descriptor_limit() {
     log_info("descriptor limit", {{"nofile", static_cast<uint64_t>(limit.rlim_cur)}});
 }
 
-// Passwords are in memory: no core file and no other process of the same user may look. (The leak checker of a sanitizer
-// build must.)
+// Passwords are in memory: no core file and no other process of the same user may look. (The leak checker of a
+// sanitizer build must.)
 static void forbid_dumps() {
 #ifndef __SANITIZE_ADDRESS__
     prctl(PR_SET_DUMPABLE, 0);
@@ -176,9 +173,9 @@ static void watch_signals(app *a) {
 
 static bool start(app *a, std::string &error) {
     const proxy_config &conf = a->conf->proxy;
-    a->http = http_start({conf.health_listen_addr, conf.health_check_port, conf.metrics_port, conf.http_threads,
-                          TDSBOUNCER_VERSION},
-                         a->registry, error);
+    a->http = http_start(
+        {conf.health_listen_addr, conf.health_check_port, conf.metrics_port, conf.http_threads, TDSBOUNCER_VERSION},
+        a->registry, error);
     if (a->http == nullptr)
         return false;
     a->root = proxy_start(&a->loop, *a->conf, a->registry, error);

@@ -20,8 +20,8 @@ enum class proxy_error : uint16_t {
 
 struct error_info {
     proxy_error number;
-    uint8_t severity;      // 20: the client's connection ends
-    const char *text;      // what the client reads; may be followed by ": detail"
+    uint8_t severity; // 20: the client's connection ends
+    const char *text; // what the client reads; may be followed by ": detail"
 };
 
 inline constexpr error_info error_table[] = {

@@ -21,9 +21,15 @@ template <typename T, list_node<T> T::*Node> struct list {
     size_t count = 0;
 };
 
-template <typename T, list_node<T> T::*Node> bool list_empty(const list<T, Node> &l) { return l.head == nullptr; }
-template <typename T, list_node<T> T::*Node> T *list_front(const list<T, Node> &l) { return l.head; }
-template <typename T, list_node<T> T::*Node> T *list_back(const list<T, Node> &l) { return l.tail; }
+template <typename T, list_node<T> T::*Node> bool list_empty(const list<T, Node> &l) {
+    return l.head == nullptr;
+}
+template <typename T, list_node<T> T::*Node> T *list_front(const list<T, Node> &l) {
+    return l.head;
+}
+template <typename T, list_node<T> T::*Node> T *list_back(const list<T, Node> &l) {
+    return l.tail;
+}
 template <typename T, list_node<T> T::*Node> T *list_next(const list<T, Node> &, const T &item) {
     return (item.*Node).next;
 }

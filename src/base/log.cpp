@@ -52,7 +52,9 @@ bool log_level_parse(std::string_view name, log_level &level) {
     return false;
 }
 
-bool log_enabled(log_level level) { return level >= state().level.load(std::memory_order_relaxed); }
+bool log_enabled(log_level level) {
+    return level >= state().level.load(std::memory_order_relaxed);
+}
 
 static void append_unicode_escape(std::string &out, unsigned c) {
     char hex[8];
@@ -60,7 +62,8 @@ static void append_unicode_escape(std::string &out, unsigned c) {
     out += hex;
 }
 
-// Size of the well-formed UTF-8 character of two or more bytes that begins `text`, and its code point; 0 when there is none.
+// Size of the well-formed UTF-8 character of two or more bytes that begins `text`, and its code point; 0 when there is
+// none.
 static size_t utf8_character(std::string_view text, unsigned &c) {
     auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
     unsigned lead = at(0);
@@ -191,4 +194,6 @@ void log_write(log_level level, std::string_view message, log_fields fields) {
     s.logger->log(spdlog_levels[static_cast<size_t>(level)], spdlog::string_view_t(line.data(), line.size()));
 }
 
-void log_flush() { state().logger->flush(); }
+void log_flush() {
+    state().logger->flush();
+}

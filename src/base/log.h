@@ -51,8 +51,12 @@ inline void log_debug(std::string_view message, log_fields fields = {}) {
     if (log_enabled(log_level::debug))
         log_write(log_level::debug, message, fields);
 }
-inline void log_info(std::string_view message, log_fields fields = {}) { log_write(log_level::info, message, fields); }
-inline void log_warn(std::string_view message, log_fields fields = {}) { log_write(log_level::warn, message, fields); }
+inline void log_info(std::string_view message, log_fields fields = {}) {
+    log_write(log_level::info, message, fields);
+}
+inline void log_warn(std::string_view message, log_fields fields = {}) {
+    log_write(log_level::warn, message, fields);
+}
 inline void log_error(std::string_view message, log_fields fields = {}) {
     log_write(log_level::error, message, fields);
 }

@@ -60,7 +60,9 @@ struct metrics {
     std::array<prometheus::Family<prometheus::Histogram> *, metric_count> histograms{};
 };
 
-const metric_info &metric_describe(metric id) { return table[static_cast<size_t>(id)]; }
+const metric_info &metric_describe(metric id) {
+    return table[static_cast<size_t>(id)];
+}
 
 metrics *metrics_create() {
     auto *m = new metrics;
@@ -82,7 +84,9 @@ metrics *metrics_create() {
     return m;
 }
 
-void metrics_destroy(metrics *m) { delete m; }
+void metrics_destroy(metrics *m) {
+    delete m;
+}
 
 static std::map<std::string, std::string> label_map(const metric_info &row, metric_labels values) {
     std::map<std::string, std::string> labels;
@@ -111,12 +115,19 @@ metric_gauge_handle *metric_gauge(metrics *m, metric id, metric_labels values) {
 metric_histogram_handle *metric_histogram(metrics *m, metric id, metric_labels values) {
     auto *family = m->histograms[static_cast<size_t>(id)];
     assert(family != nullptr);
-    return reinterpret_cast<metric_histogram_handle *>(&family->Add(label_map(metric_describe(id), values), boundaries));
+    return reinterpret_cast<metric_histogram_handle *>(
+        &family->Add(label_map(metric_describe(id), values), boundaries));
 }
 
-void counter_add(metric_counter_handle *c, double n) { reinterpret_cast<prometheus::Counter *>(c)->Increment(n); }
-double counter_value(const metric_counter_handle *c) { return reinterpret_cast<const prometheus::Counter *>(c)->Value(); }
-void gauge_set(metric_gauge_handle *g, double value) { reinterpret_cast<prometheus::Gauge *>(g)->Set(value); }
+void counter_add(metric_counter_handle *c, double n) {
+    reinterpret_cast<prometheus::Counter *>(c)->Increment(n);
+}
+double counter_value(const metric_counter_handle *c) {
+    return reinterpret_cast<const prometheus::Counter *>(c)->Value();
+}
+void gauge_set(metric_gauge_handle *g, double value) {
+    reinterpret_cast<prometheus::Gauge *>(g)->Set(value);
+}
 void histogram_observe(metric_histogram_handle *h, double value) {
     reinterpret_cast<prometheus::Histogram *>(h)->Observe(value);
 }

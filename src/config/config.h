@@ -23,8 +23,8 @@ struct bucket_config {
     std::string password;
     uint32_t max_connections = 0;
     uint64_t connection_timeout = 30'000;
-    uint64_t queue_timeout = 0;       // proxy's when not set
-    uint32_t max_queue_size = 0;      // proxy's when not set; 0 = unlimited
+    uint64_t queue_timeout = 0;  // proxy's when not set
+    uint32_t max_queue_size = 0; // proxy's when not set; 0 = unlimited
     pool_mode mode = pool_mode::transaction;
     uint16_t listen_port = 0;         // 0: none of its own
     std::vector<std::string> aliases; // other host names (TLS SNI of strict TDS, Login7 ServerName)
@@ -39,7 +39,7 @@ struct bucket_config {
 struct proxy_config {
     std::string listen_addr = "0.0.0.0";
     uint16_t listen_port = 0;
-    std::string instance_id; // host name when not set; PROXY_INSTANCE_ID overrides
+    std::string instance_id;    // host name when not set; PROXY_INSTANCE_ID overrides
     std::string default_bucket; // id; empty: the first in the file; "none": no such rule
     pool_mode mode = pool_mode::transaction;
     uint64_t queue_timeout = 30'000; // 0: queueing is off
@@ -49,7 +49,7 @@ struct proxy_config {
     std::string tls_cert_file;
     std::string tls_key_file;
     bool tls_self_signed_ecdsa = false;
-    bool tls_min_version_13 = false; // tls_min_version "1.3" instead of "1.2"
+    bool tls_min_version_13 = false;       // tls_min_version "1.3" instead of "1.2"
     std::string server_version = "16.0.0"; // PRELOGIN VERSION when the proxy answers by itself
     uint64_t login_timeout = 15'000;
     uint64_t health_check_interval = 15'000;
@@ -107,9 +107,9 @@ struct config {
     std::vector<bucket_config> buckets; // at least one
 };
 
-// Loads and checks both files. On failure returns nullptr and appends to `errors` one line for every defect found, each as
-// "file:line: key: what is wrong; what was expected". Never prints a secret's value. `warnings` likewise for what is legal
-// but probably not meant. Environment: ${NAME} and ${NAME:-default} inside values, PROXY_INSTANCE_ID.
+// Loads and checks both files. On failure returns nullptr and appends to `errors` one line for every defect found, each
+// as "file:line: key: what is wrong; what was expected". Never prints a secret's value. `warnings` likewise for what is
+// legal but probably not meant. Environment: ${NAME} and ${NAME:-default} inside values, PROXY_INSTANCE_ID.
 std::unique_ptr<config> config_load(const std::string &proxy_file, const std::string &buckets_file,
                                     std::vector<std::string> &errors, std::vector<std::string> &warnings);
 

@@ -9,7 +9,8 @@
 //
 // Rules
 // - A bucket is an index, 0..bucket_count-1, in the order of config.buckets.
-// - `held` of a bucket is the number of slots granted to the upper layer and not yet given back. The upper layer changes
+// - `held` of a bucket is the number of slots granted to the upper layer and not yet given back. The upper layer
+// changes
 //   it only through `granted` (+1) and coord_release (-1). It is the true number that register reports to Redis.
 // - At most one want per bucket is outstanding; it ends with exactly one answer: granted or refused, or with
 //   coord_cancel_want. A slot that arrives after a cancel is given back by the coordinator itself.
@@ -27,11 +28,11 @@ struct config;
 struct metrics;
 
 enum class coord_mode : uint8_t {
-    starting,  // not yet registered
-    normal,    // registered, Redis answers
-    settling,  // registered, but Redis has lost data: no new slots until every instance has registered
-    fallback,  // Redis cannot be reached (or this instance is fenced): at most the fallback share
-    closed,    // deregistered, or stopped
+    starting, // not yet registered
+    normal,   // registered, Redis answers
+    settling, // registered, but Redis has lost data: no new slots until every instance has registered
+    fallback, // Redis cannot be reached (or this instance is fenced): at most the fallback share
+    closed,   // deregistered, or stopped
 };
 const char *coord_mode_name(coord_mode);
 
@@ -57,18 +58,18 @@ struct coord_callbacks {
 // What /health and the status page show.
 struct coord_status {
     coord_mode mode;
-    std::string message;       // for a person: "connected", "connection refused", ...
-    uint64_t latency_us;       // of the last heartbeat; 0 when unknown
-    int64_t last_beat_unix;    // seconds; 0 when never
-    std::string instance_id;   // as registered, with .2, .3 where the id was taken
+    std::string message;                // for a person: "connected", "connection refused", ...
+    uint64_t latency_us;                // of the last heartbeat; 0 when unknown
+    int64_t last_beat_unix;             // seconds; 0 when never
+    std::string instance_id;            // as registered, with .2, .3 where the id was taken
     std::vector<std::string> instances; // seen at the last beat
 };
 
 struct coord_bucket_status {
-    uint32_t held;   // by this instance
-    uint32_t count;  // over all instances, as of the last reply; 0 when unknown
-    uint32_t max;    // as of the last reply, else configured
-    uint32_t share;  // what fallback would allow here
+    uint32_t held;  // by this instance
+    uint32_t count; // over all instances, as of the last reply; 0 when unknown
+    uint32_t max;   // as of the last reply, else configured
+    uint32_t share; // what fallback would allow here
 };
 
 struct coord;
@@ -95,18 +96,33 @@ coord *coord_redis_create(uv_loop_t *, const config &configuration, metrics *, c
 coord *coord_local_create(uv_loop_t *, const config &configuration, metrics *, const coord_callbacks &);
 
 // Asks for one more slot. Answer by callback. Asserts that no want of this bucket is outstanding.
-inline void coord_want(coord *c, uint32_t bucket) { c->ops->want(c, bucket); }
-inline void coord_cancel_want(coord *c, uint32_t bucket) { c->ops->cancel_want(c, bucket); }
+inline void coord_want(coord *c, uint32_t bucket) {
+    c->ops->want(c, bucket);
+}
+inline void coord_cancel_want(coord *c, uint32_t bucket) {
+    c->ops->cancel_want(c, bucket);
+}
 // Gives back one slot whose server connection is gone.
-inline void coord_release(coord *c, uint32_t bucket) { c->ops->release(c, bucket); }
+inline void coord_release(coord *c, uint32_t bucket) {
+    c->ops->release(c, bucket);
+}
 // Compares clocks (CLOCK_BOOTTIME): false when this instance has been paused or cut off so long that it is fenced now,
 // even if no timer has run yet. To be asked before any request or session is attached to a server connection.
-inline bool coord_allowed(coord *c) { return c->ops->allowed(c); }
-inline coord_status coord_get_status(const coord *c) { return c->ops->status(c); }
+inline bool coord_allowed(coord *c) {
+    return c->ops->allowed(c);
+}
+inline coord_status coord_get_status(const coord *c) {
+    return c->ops->status(c);
+}
 inline coord_bucket_status coord_get_bucket_status(const coord *c, uint32_t bucket) {
     return c->ops->bucket_status(c, bucket);
 }
-// Gives everything back (deregister) within a few seconds at most and closes the connections; then calls `stopped` once.
-inline void coord_stop(coord *c, void (*stopped)(void *user), void *user) { c->ops->stop(c, stopped, user); }
+// Gives everything back (deregister) within a few seconds at most and closes the connections; then calls `stopped`
+// once.
+inline void coord_stop(coord *c, void (*stopped)(void *user), void *user) {
+    c->ops->stop(c, stopped, user);
+}
 // After `stopped` only.
-inline void coord_destroy(coord *c) { c->ops->destroy(c); }
+inline void coord_destroy(coord *c) {
+    c->ops->destroy(c);
+}

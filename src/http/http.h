@@ -1,4 +1,5 @@
-// The HTTP side: health on one port, metrics on another, one civetweb context with a few threads (DESIGN sections 9, 10).
+// The HTTP side: health on one port, metrics on another, one civetweb context with a few threads (DESIGN sections 9,
+// 10).
 //
 // The loop publishes a snapshot; the HTTP threads only read it and the metrics registry. They never touch loop state.
 #pragma once
@@ -25,7 +26,7 @@ struct health_snapshot {
 
 struct http_options {
     std::string listen_addr;
-    uint16_t health_port; // 0: off
+    uint16_t health_port;  // 0: off
     uint16_t metrics_port; // 0: off; may equal health_port
     uint32_t threads;
     std::string version;

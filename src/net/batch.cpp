@@ -37,7 +37,9 @@ void net_batch_destroy(net_batch *b) {
     delete b;
 }
 
-bool net_batch_has_ring(const net_batch *b) { return b->has_ring; }
+bool net_batch_has_ring(const net_batch *b) {
+    return b->has_ring;
+}
 
 static void run_plainly(net_batch_op &op) {
     do {

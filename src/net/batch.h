@@ -1,8 +1,8 @@
-// Many small reads or writes, each on another socket, in one system call (io_uring), so that a busy loop enters the kernel
-// twice a turn instead of twice a message, and the peers that are woken run once instead of once per message.
+// Many small reads or writes, each on another socket, in one system call (io_uring), so that a busy loop enters the
+// kernel twice a turn instead of twice a message, and the peers that are woken run once instead of once per message.
 //
-// Nothing stays in flight: every operation is non-blocking and has its result when net_batch_run returns. Where io_uring is
-// not to be had (an old kernel, a container's seccomp filter) the same is done call by call.
+// Nothing stays in flight: every operation is non-blocking and has its result when net_batch_run returns. Where
+// io_uring is not to be had (an old kernel, a container's seccomp filter) the same is done call by call.
 #pragma once
 
 #include <cstddef>

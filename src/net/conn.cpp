@@ -9,7 +9,8 @@
 
 static void conn_event(uv_poll_t *poll, int status, int events) {
     auto *conn = static_cast<net_conn *>(poll->data);
-    // libuv reports EPOLLERR as status < 0 and stops the watcher; the next read or write of the owner tells what it was.
+    // libuv reports EPOLLERR as status < 0 and stops the watcher; the next read or write of the owner tells what it
+    // was.
     if (status < 0) {
         conn->watched = 0;
         conn->on_event(conn, net_readable | net_writable);
@@ -62,7 +63,9 @@ ssize_t net_send(net_conn *conn, std::span<const uint8_t> bytes) {
     }
 }
 
-void net_conn_shutdown(net_conn *conn) { shutdown(conn->fd, SHUT_WR); }
+void net_conn_shutdown(net_conn *conn) {
+    shutdown(conn->fd, SHUT_WR);
+}
 
 void net_conn_abort_on_close(net_conn *conn) {
     linger reset = {.l_onoff = 1, .l_linger = 0};

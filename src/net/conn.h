@@ -1,10 +1,11 @@
 // One TCP connection on the loop: a descriptor watched with uv_poll, read and written by hand.
 //
 // uv_poll rather than uv_tcp, because nothing is read before there is somewhere to put it: one scratch buffer of the
-// loop serves all connections, so an idle one owns no buffer at all, and bytes can go straight on to another descriptor.
+// loop serves all connections, so an idle one owns no buffer at all, and bytes can go straight on to another
+// descriptor.
 //
-// Ownership: net_conn is embedded in its owner. From net_conn_open to the `closed` callback of net_conn_close the memory
-// must stay; only that callback may free it.
+// Ownership: net_conn is embedded in its owner. From net_conn_open to the `closed` callback of net_conn_close the
+// memory must stay; only that callback may free it.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,9 @@ struct net_conn {
 
 // Takes over a connected or connecting non-blocking socket. 0, or a libuv error (the descriptor is then closed).
 [[nodiscard]] int net_conn_open(uv_loop_t *, net_conn *, int fd, net_event_cb);
-inline bool net_conn_is_open(const net_conn *c) { return c->fd >= 0; }
+inline bool net_conn_is_open(const net_conn *c) {
+    return c->fd >= 0;
+}
 
 // Chooses the events to be told of; 0 for none. Costs nothing when they are the same as before.
 void net_conn_watch(net_conn *, unsigned events);
@@ -52,7 +55,8 @@ void net_conn_abort_on_close(net_conn *);
 // Closes the descriptor now; `closed` is called on a later loop turn and may free. At most once.
 void net_conn_close(net_conn *, net_closed_cb closed);
 
-// A new non-blocking TCP socket that has begun to connect to `address`; -errno on failure. `keepalive` in ms, 0 for off.
+// A new non-blocking TCP socket that has begun to connect to `address`; -errno on failure. `keepalive` in ms, 0 for
+// off.
 [[nodiscard]] int net_socket_connect(const sockaddr *address, uint64_t keepalive);
 // The outcome of a connect, once writable: 0 or an errno.
 int net_connect_result(net_conn *);

@@ -10,13 +10,15 @@
 
 #include "base/log.h"
 
-static constexpr int accept_batch = 64;        // connections per loop turn
+static constexpr int accept_batch = 64; // connections per loop turn
 static constexpr int backlog = 4096;
 static constexpr uint64_t pause_ms = 100;
 
 static void listener_watch(net_listener *l);
 
-static void pause_over(uv_timer_t *timer) { listener_watch(static_cast<net_listener *>(timer->data)); }
+static void pause_over(uv_timer_t *timer) {
+    listener_watch(static_cast<net_listener *>(timer->data));
+}
 
 static void listener_pause(net_listener *l, int error) {
     log_error("accept paused: out of descriptors or memory", {{"port", l->port}, {"error", strerror(error)}});
@@ -42,7 +44,9 @@ static void listener_readable(uv_poll_t *poll, int, int) {
     }
 }
 
-static void listener_watch(net_listener *l) { uv_poll_start(&l->poll, UV_READABLE, listener_readable); }
+static void listener_watch(net_listener *l) {
+    uv_poll_start(&l->poll, UV_READABLE, listener_readable);
+}
 
 static int parse_address(const std::string &text, uint16_t port, sockaddr_storage &out, socklen_t &size) {
     auto *v4 = reinterpret_cast<sockaddr_in *>(&out);

@@ -17,7 +17,7 @@ struct net_listener {
     uv_poll_t poll;
     uv_timer_t pause; // runs while out of descriptors
     int fd = -1;
-    uint16_t port = 0;     // the real one, also when 0 was asked for
+    uint16_t port = 0; // the real one, also when 0 was asked for
     int handles_open = 0;
     void *owner = nullptr; // the accepting side's root
     uint32_t tag = 0;      // the accepting side's: which bucket, say

@@ -18,7 +18,8 @@ static void lookup_done(uv_getaddrinfo_t *request, int status, addrinfo *found) 
     }
     target->resolved_at = uv_now(request->loop);
     if (target->on_resolved != nullptr)
-        target->on_resolved(target->user, target, target->addresses.empty() ? (status != 0 ? status : UV_EAI_NONAME) : 0);
+        target->on_resolved(target->user, target,
+                            target->addresses.empty() ? (status != 0 ? status : UV_EAI_NONAME) : 0);
 }
 
 bool net_target_ready(uv_loop_t *loop, net_target *target) {
@@ -30,7 +31,8 @@ bool net_target_ready(uv_loop_t *loop, net_target *target) {
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_ADDRCONFIG;
-    if (strspn(target->host.c_str(), "0123456789.") == target->host.size() || strchr(target->host.c_str(), ':') != nullptr)
+    if (strspn(target->host.c_str(), "0123456789.") == target->host.size() ||
+        strchr(target->host.c_str(), ':') != nullptr)
         hints.ai_flags = AI_NUMERICHOST; // an address literal must work on a host with loopback only, too
     target->request.data = target;
     std::string port = std::to_string(target->port);
@@ -39,7 +41,9 @@ bool net_target_ready(uv_loop_t *loop, net_target *target) {
     return have;
 }
 
-void net_target_expire(net_target *target) { target->resolved_at = 0; }
+void net_target_expire(net_target *target) {
+    target->resolved_at = 0;
+}
 
 void net_target_cancel(net_target *target) {
     if (target->in_flight)

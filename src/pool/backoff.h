@@ -5,12 +5,14 @@
 #include <cstdint>
 
 struct backoff {
-    uint64_t min = 100;     // milliseconds
+    uint64_t min = 100; // milliseconds
     uint64_t max = 5'000;
-    uint32_t attempts = 0;  // failures in a row
+    uint32_t attempts = 0; // failures in a row
 };
 
-inline void backoff_reset(backoff &b) { b.attempts = 0; }
+inline void backoff_reset(backoff &b) {
+    b.attempts = 0;
+}
 
 // The wait before the next attempt: doubles with every failure up to `max`, then a random share of its upper half is
 // taken off, so that many waiters do not come back at once.

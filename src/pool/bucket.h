@@ -37,12 +37,12 @@ struct bucket {
     uint32_t max = 0;              // the limit over all instances, as last told
 
     server_health health = server_health::unknown;
-    backoff retry;            // of background probes while down
-    uint32_t failures = 0;    // failed connects in a row
-    uint64_t last_ok = 0;     // when the server last answered
-    uint64_t probe_at = 0;    // when the next probe is due
-    uint64_t latency_us = 0;  // of the last successful probe or connect
-    std::string last_error;   // for /health
+    backoff retry;           // of background probes while down
+    uint32_t failures = 0;   // failed connects in a row
+    uint64_t last_ok = 0;    // when the server last answered
+    uint64_t probe_at = 0;   // when the next probe is due
+    uint64_t latency_us = 0; // of the last successful probe or connect
+    std::string last_error;  // for /health
 };
 
 enum class bucket_verdict : uint8_t {
@@ -65,13 +65,14 @@ void bucket_want_sent(bucket &b);
 [[nodiscard]] waiter *bucket_slot_granted(bucket &b);
 // The coordinator refused; `full` false means that it could not decide now. The head may ask again after queue_poll.
 void bucket_slot_refused(bucket &b, bool full, uint64_t now, uint32_t random);
-// After a refusal, again and again until nullptr: the next waiter to be turned away, out of the queue, and whether it is
-// because queueing is off (50001) or the queue is too long (50005). Newest first, so that the oldest keep their place.
+// After a refusal, again and again until nullptr: the next waiter to be turned away, out of the queue, and whether it
+// is because queueing is off (50001) or the queue is too long (50005). Newest first, so that the oldest keep their
+// place.
 [[nodiscard]] waiter *bucket_pop_excess(bucket &b, bool &queueing_off);
 // Something came free somewhere.
 void bucket_slot_maybe_free(bucket &b);
-// A slot in use here came free. Returns the waiter that takes it over, out of the queue (`used` is unchanged), or nullptr:
-// the caller gives the slot back to the coordinator (`used` is one less).
+// A slot in use here came free. Returns the waiter that takes it over, out of the queue (`used` is unchanged), or
+// nullptr: the caller gives the slot back to the coordinator (`used` is one less).
 [[nodiscard]] waiter *bucket_slot_free(bucket &b, bool may_hand_over);
 
 // The server took a connection or answered; true if it was not known to be up.

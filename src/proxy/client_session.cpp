@@ -18,12 +18,14 @@ static constexpr size_t greeting_limit = 17 * 1024; // a PRELOGIN message is at 
 static void client_event(net_conn *conn, unsigned events);
 
 const char *session_state_name(session_state state) {
-    static constexpr const char *names[] = {"greeting", "waiting", "connecting", "relaying",
-                                            "refusing", "lingering",  "closing"};
+    static constexpr const char *names[] = {"greeting", "waiting",   "connecting", "relaying",
+                                            "refusing", "lingering", "closing"};
     return names[static_cast<size_t>(state)];
 }
 
-static session_list &state_list(client_session *s) { return s->root->sessions[static_cast<size_t>(s->state)]; }
+static session_list &state_list(client_session *s) {
+    return s->root->sessions[static_cast<size_t>(s->state)];
+}
 
 static void session_move(client_session *s, session_state to) {
     list_remove(state_list(s), *s);
@@ -54,7 +56,8 @@ static bool session_refused_at_door(proxy *root, const sockaddr_storage &peer) {
     if (why == nullptr)
         return false;
     slots_count_error(root, nullptr, "rejected");
-    log_warn("session turned away", {{"reason", why}, {"client", net_address_text(reinterpret_cast<const sockaddr *>(&peer))}});
+    log_warn("session turned away",
+             {{"reason", why}, {"client", net_address_text(reinterpret_cast<const sockaddr *>(&peer))}});
     return true;
 }
 
@@ -76,7 +79,8 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
         return;
     }
     list_push_back(state_list(s), *s);
-    log_debug("session opened", {{"session", s->id}, {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))}});
+    log_debug("session opened",
+              {{"session", s->id}, {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))}});
     net_conn_watch(&s->client, net_readable);
 }
 
@@ -279,8 +283,8 @@ void session_server_ready(client_session *s) {
 
 // ---- relay -----------------------------------------------------------------------------------------------------
 
-// Until the client has answered the server's first message it counts as a stranger and login_timeout holds: a client that
-// sends a PRELOGIN and falls silent must not keep a slot.
+// Until the client has answered the server's first message it counts as a stranger and login_timeout holds: a client
+// that sends a PRELOGIN and falls silent must not keep a slot.
 static void watch_login(client_session *s, bool up_moved, bool down_moved) {
     if (s->client_went_on)
         return;

@@ -9,7 +9,8 @@
 //      connecting  has a slot; the server connection is being made
 //      relaying    bytes go both ways untouched
 //      refusing    the proxy completes PRELOGIN, TLS and LOGIN7 itself and answers with an error
-//      lingering   everything is sent, FIN included; what the client still sends is read and dropped until its FIN comes, so
+//      lingering   everything is sent, FIN included; what the client still sends is read and dropped until its FIN
+//      comes, so
 //                  that no RST destroys the answer on its way
 //      closing     memory waits for the loop's close callbacks
 //
@@ -41,22 +42,22 @@ struct client_session {
     proxy *root = nullptr;
     net_conn client;
     uint64_t id = 0;
-    uint64_t started = 0;          // loop ms
-    uint64_t deadline = 0;         // of the state it is in; 0 none
-    uint64_t last_activity = 0;    // relaying
+    uint64_t started = 0;       // loop ms
+    uint64_t deadline = 0;      // of the state it is in; 0 none
+    uint64_t last_activity = 0; // relaying
     proxy_bucket *bucket = nullptr;
     server_conn *server = nullptr; // both ways by proxy/link only
     waiter wait;
-    iobuf greeting;                // the client's bytes that no server has yet
+    iobuf greeting; // the client's bytes that no server has yet
     relay_direction up, down;
     client_login *login = nullptr; // refusing
     sockaddr_in6 peer{};           // IPv4 addresses fit too
     session_state state = session_state::greeting;
     proxy_error error = proxy_error::internal;
-    const char *reason = "";       // why it lingers; a constant
-    bool answering = false;        // refusing: the login is complete, the answer waits for its deadline
-    bool server_spoke = false;     // relaying: the server has answered the first message
-    bool client_went_on = false;   // relaying: and the client has answered that
+    const char *reason = "";     // why it lingers; a constant
+    bool answering = false;      // refusing: the login is complete, the answer waits for its deadline
+    bool server_spoke = false;   // relaying: the server has answered the first message
+    bool client_went_on = false; // relaying: and the client has answered that
 };
 
 using session_list = list<client_session, &client_session::node>;

@@ -1,5 +1,5 @@
-// A client's first message in passthrough, as far as the proxy looks at it: complete or not, sound or not, and what it tells
-// about the bucket (tds-protocol 2.1: the first byte on a new connection).
+// A client's first message in passthrough, as far as the proxy looks at it: complete or not, sound or not, and what it
+// tells about the bucket (tds-protocol 2.1: the first byte on a new connection).
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ enum class greeting_result : uint8_t { more, complete, error };
 
 struct greeting {
     greeting_kind kind = greeting_kind::prelogin;
-    std::string server_name;   // TLS SNI, when sent
-    const char *error = "";    // a constant
+    std::string server_name; // TLS SNI, when sent
+    const char *error = "";  // a constant
 };
 
 // `bytes`: all that has come so far.

@@ -7,8 +7,8 @@
 static constexpr uint64_t tick_ms = 100;
 static constexpr uint64_t publish_ms = 1'000;
 
-// Sessions of one state were put on its list in the order of time, so deadlines rise along it as long as all have the same
-// span; refusing and relaying sessions get different ones, so those lists are walked to the end.
+// Sessions of one state were put on its list in the order of time, so deadlines rise along it as long as all have the
+// same span; refusing and relaying sessions get different ones, so those lists are walked to the end.
 static void session_deadlines(proxy *root, session_state state, bool ordered, uint64_t now) {
     session_list &l = root->sessions[static_cast<size_t>(state)];
     for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
@@ -76,7 +76,9 @@ static void tick(uv_timer_t *timer) {
     proxy_drain_tick(root);
 }
 
-static void turn(uv_check_t *check) { relay_turn(static_cast<proxy *>(check->data)->relays); }
+static void turn(uv_check_t *check) {
+    relay_turn(static_cast<proxy *>(check->data)->relays);
+}
 
 void maintenance_start(proxy *root) {
     root->relays.on_moved = session_relay_moved;

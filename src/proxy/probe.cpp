@@ -35,7 +35,9 @@ void probe_slot_granted(proxy *root, proxy_bucket *pb) {
     pb->probe->deadline = proxy_now(root) + probe_timeout;
 }
 
-static void probe_end(server_conn *c) { c->bucket->probe = nullptr; }
+static void probe_end(server_conn *c) {
+    c->bucket->probe = nullptr;
+}
 
 void probe_connected(server_conn *c) {
     std::vector<uint8_t> request;

@@ -9,7 +9,7 @@
 #include "proxy/slots.h"
 #include "tls/tls_context.h"
 
-static constexpr const char *outcome_names[] = {"acquired", "acquired_after_wait", "released", "timeout",
+static constexpr const char *outcome_names[] = {"acquired",  "acquired_after_wait", "released", "timeout",
                                                 "cancelled", "rejected_queue_full", "error"};
 static_assert(std::size(outcome_names) == static_cast<size_t>(slot_outcome::count_));
 
@@ -17,16 +17,18 @@ static_assert(std::size(outcome_names) == static_cast<size_t>(slot_outcome::coun
 static constexpr const char *pin_reasons[] = {"transaction", "cursor", "temp_table", "bulk_load",   "session_state",
                                               "handle",      "auth",   "mars",       "last_values", "prepared"};
 
-static constexpr const char *error_types[] = {"queue_full", "queue_timeout", "no_slot",     "no_bucket",  "connect",
-                                              "login",      "tls",           "timeout",     "protocol",   "server_lost",
-                                              "rate_limit", "shutdown",      "redis",       "internal"};
+static constexpr const char *error_types[] = {"queue_full", "queue_timeout", "no_slot", "no_bucket", "connect",
+                                              "login",      "tls",           "timeout", "protocol",  "server_lost",
+                                              "rate_limit", "shutdown",      "redis",   "internal"};
 
 size_t proxy_unauthenticated(const proxy *p) {
     return p->sessions[static_cast<size_t>(session_state::greeting)].count +
            p->sessions[static_cast<size_t>(session_state::refusing)].count;
 }
 
-size_t proxy_session_count(const proxy *p) { return p->session_slab.in_use; }
+size_t proxy_session_count(const proxy *p) {
+    return p->session_slab.in_use;
+}
 
 // ---- start -----------------------------------------------------------------------------------------------------
 
@@ -104,9 +106,10 @@ static bool add_listener(proxy *root, uint16_t port, uint32_t tag, std::string &
     l->tag = tag;
     if (net_listen(root->loop, l.get(), conf.listen_addr, port, conf.reuse_port, on_accept, error) != 0)
         return false;
-    log_info("listening", {{"address", conf.listen_addr},
-                           {"port", l->port},
-                           {"bucket", tag == shared_port ? std::string_view("by login") : root->buckets[tag]->core.id}});
+    log_info("listening",
+             {{"address", conf.listen_addr},
+              {"port", l->port},
+              {"bucket", tag == shared_port ? std::string_view("by login") : root->buckets[tag]->core.id}});
     root->listeners.push_back(std::move(l));
     ++root->listeners_open;
     return true;
@@ -142,7 +145,9 @@ static tds_product_version parse_version(const std::string &text) {
             static_cast<uint16_t>(part[3])};
 }
 
-static void forget_listener(net_listener *l) { --static_cast<proxy *>(l->owner)->listeners_open; }
+static void forget_listener(net_listener *l) {
+    --static_cast<proxy *>(l->owner)->listeners_open;
+}
 
 static void close_listeners(proxy *root) {
     for (auto &l : root->listeners)
@@ -189,15 +194,17 @@ void proxy_drain(proxy *root, void (*stopped)(void *), void *user) {
     root->on_stopped = stopped;
     root->stopped_user = user;
     root->drain_deadline = proxy_now(root) + root->conf->proxy.shutdown_timeout;
-    log_info("shutdown: draining", {{"sessions", proxy_session_count(root)},
-                                    {"timeout_ms", root->conf->proxy.shutdown_timeout}});
+    log_info("shutdown: draining",
+             {{"sessions", proxy_session_count(root)}, {"timeout_ms", root->conf->proxy.shutdown_timeout}});
     for (auto &pb : root->buckets)
         slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
 }
 
-void proxy_drain_now(proxy *root) { root->drain_deadline = proxy_now(root); }
+void proxy_drain_now(proxy *root) {
+    root->drain_deadline = proxy_now(root);
+}
 
 static void close_sessions(proxy *root) {
     for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)

@@ -31,7 +31,14 @@ struct proxy;
 
 // Outcomes of asking for a slot (label `status` of proxy_connections_total).
 enum class slot_outcome : uint8_t {
-    acquired, acquired_after_wait, released, timeout, cancelled, rejected_queue_full, error, count_
+    acquired,
+    acquired_after_wait,
+    released,
+    timeout,
+    cancelled,
+    rejected_queue_full,
+    error,
+    count_
 };
 
 struct bucket_metrics {
@@ -48,9 +55,9 @@ struct proxy_bucket {
     const bucket_config *conf = nullptr;
     net_target target;
     bucket_metrics metrics{};
-    waiter probe_wait;              // the background probe's place in the queue
-    server_conn *probe = nullptr;   // its connection, while it has one
-    uint32_t serving = 0;           // server connections that serve a client session
+    waiter probe_wait;            // the background probe's place in the queue
+    server_conn *probe = nullptr; // its connection, while it has one
+    uint32_t serving = 0;         // server connections that serve a client session
 };
 
 struct proxy {
@@ -58,12 +65,12 @@ struct proxy {
     const config *conf = nullptr;
     ::metrics *metrics = nullptr;
     coord *coordinator = nullptr;
-    tls_context *tls = nullptr;     // the certificate for refusals; nullptr: client_tls is disable
+    tls_context *tls = nullptr;         // the certificate for refusals; nullptr: client_tls is disable
     tds_product_version server_version; // told in PRELOGIN
-    std::string instance_id;        // as registered
+    std::string instance_id;            // as registered
 
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
-    int32_t default_bucket = -1;    // -1: none
+    int32_t default_bucket = -1;                        // -1: none
     std::vector<std::unique_ptr<net_listener>> listeners;
     size_t listeners_open = 0;
 
@@ -76,11 +83,11 @@ struct proxy {
     relay_pool relays;
 
     uv_timer_t tick;
-    uv_check_t turn;                // after the events of a loop turn: the batched relays
-    bool tick_open = false;         // both are open
+    uv_check_t turn;        // after the events of a loop turn: the batched relays
+    bool tick_open = false; // both are open
     bool draining = false;
     uint64_t drain_deadline = 0;
-    bool stopping = false;          // sessions and listeners are gone or going: waiting for server connections
+    bool stopping = false; // sessions and listeners are gone or going: waiting for server connections
     bool coord_stopping = false;
     void (*on_stopped)(void *) = nullptr;
     void *stopped_user = nullptr;
@@ -91,8 +98,12 @@ struct proxy {
     std::minstd_rand random;
 };
 
-inline uint32_t proxy_random(proxy *p) { return static_cast<uint32_t>(p->random()); }
-inline uint64_t proxy_now(const proxy *p) { return uv_now(p->loop); }
+inline uint32_t proxy_random(proxy *p) {
+    return static_cast<uint32_t>(p->random());
+}
+inline uint64_t proxy_now(const proxy *p) {
+    return uv_now(p->loop);
+}
 // Sessions that have not yet been handed to a server and wait for their own bytes.
 size_t proxy_unauthenticated(const proxy *p);
 size_t proxy_session_count(const proxy *p);

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static constexpr int moves_per_turn = 8;        // scratch-fulls moved for one event, so that no relay starves the others
-static constexpr uint8_t bulk_after = 4;        // full reads in a row that make it a bulk stream
+static constexpr int moves_per_turn = 8; // scratch-fulls moved for one event, so that no relay starves the others
+static constexpr uint8_t bulk_after = 4; // full reads in a row that make it a bulk stream
 static constexpr int pipe_size = 256 * 1024;
 static constexpr size_t idle_pipes_kept = 32;
-static constexpr size_t batch_depth = 256;      // directions moved together
-static constexpr uint32_t slice_size = 8192;    // bytes for each of them: TDS packets are 4096 or 8000 by default
+static constexpr size_t batch_depth = 256;   // directions moved together
+static constexpr uint32_t slice_size = 8192; // bytes for each of them: TDS packets are 4096 or 8000 by default
 
 void relay_pool_init(relay_pool &pool, size_t scratch_size, bool with_ring) {
     pool.scratch.resize(scratch_size);
@@ -109,7 +109,8 @@ static void source_ended(relay_pool &pool, relay_direction &d) {
 }
 
 static void count_full_read(relay_direction &d, bool filled) {
-    d.full_reads = filled ? static_cast<uint8_t>(d.full_reads < bulk_after ? d.full_reads + 1 : bulk_after) : uint8_t{0};
+    d.full_reads =
+        filled ? static_cast<uint8_t>(d.full_reads < bulk_after ? d.full_reads + 1 : bulk_after) : uint8_t{0};
 }
 
 // What has been read from `from` was offered to `to`: `sent` is the answer of its send. The rest is held.
@@ -231,7 +232,8 @@ static void send_all(relay_pool &pool) {
     pool.writes.clear();
     for (const net_batch_op &read : pool.reads)
         if (read.result > 0)
-            pool.writes.push_back({direction_of(pool, read)->to->fd, true, read.data, static_cast<uint32_t>(read.result), 0});
+            pool.writes.push_back(
+                {direction_of(pool, read)->to->fd, true, read.data, static_cast<uint32_t>(read.result), 0});
     net_batch_run(pool.batch, pool.writes);
 }
 

@@ -8,8 +8,8 @@
 //      for a long stream:          fd --splice--> pipe --splice--> fd
 //      many at once, all short:    relay_later ... relay_turn: all recvs in one system call, all sends in another
 //
-// An idle relay owns no buffer and no pipe. A slow receiver costs at most one scratch buffer or one pipe: the source is not
-// read while anything is held.
+// An idle relay owns no buffer and no pipe. A slow receiver costs at most one scratch buffer or one pipe: the source is
+// not read while anything is held.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct relay_pool {
     net_batch *batch = nullptr;
     std::vector<relay_direction *> later; // nullptr: was dropped meanwhile
     std::vector<net_batch_op> reads, writes;
-    std::vector<uint8_t> slices;          // one for each of `later`
+    std::vector<uint8_t> slices; // one for each of `later`
     void (*on_moved)(relay_direction *, relay_result, int error, uint64_t bytes_before) = nullptr;
     struct pipe_pair {
         int read_end;
@@ -48,28 +48,33 @@ void relay_pool_free(relay_pool &);
 struct relay_direction {
     net_conn *from = nullptr;
     net_conn *to = nullptr;
-    iobuf held;                 // read, not yet taken by `to`
-    int pipe_read = -1;         // bulk: a borrowed pipe
+    iobuf held;         // read, not yet taken by `to`
+    int pipe_read = -1; // bulk: a borrowed pipe
     int pipe_write = -1;
-    uint32_t in_pipe = 0;       // bytes in it
-    void *owner = nullptr;      // the caller's
-    uint32_t later = 0;         // place in the pool's batch plus 1; 0: not in it
-    uint8_t full_reads = 0;     // reads in a row that filled the buffer given to them
-    bool from_eof = false;      // FIN read
-    bool to_shut = false;       // FIN sent on
-    uint64_t bytes = 0;         // delivered
+    uint32_t in_pipe = 0;   // bytes in it
+    void *owner = nullptr;  // the caller's
+    uint32_t later = 0;     // place in the pool's batch plus 1; 0: not in it
+    uint8_t full_reads = 0; // reads in a row that filled the buffer given to them
+    bool from_eof = false;  // FIN read
+    bool to_shut = false;   // FIN sent on
+    uint64_t bytes = 0;     // delivered
 };
 
-// Moves what can be moved now; on *_failed `error` is the errno. After from_eof and everything delivered, FIN is sent on.
+// Moves what can be moved now; on *_failed `error` is the errno. After from_eof and everything delivered, FIN is sent
+// on.
 relay_result relay_move(relay_pool &, relay_direction &, int &error);
-// `from` is readable: move with everybody else's at the end of this loop turn, if the direction is of the short kind. False:
-// it is not (or the batch is full); call relay_move.
+// `from` is readable: move with everybody else's at the end of this loop turn, if the direction is of the short kind.
+// False: it is not (or the batch is full); call relay_move.
 [[nodiscard]] bool relay_later(relay_pool &, relay_direction &);
 // Moves all that relay_later collected; on_moved is called for each, and may drop any direction.
 void relay_turn(relay_pool &);
 // Whether bytes wait for `to`.
-inline bool relay_stalled(const relay_direction &d) { return iobuf_size(d.held) > 0 || d.in_pipe > 0; }
-inline bool relay_finished(const relay_direction &d) { return d.to_shut; }
+inline bool relay_stalled(const relay_direction &d) {
+    return iobuf_size(d.held) > 0 || d.in_pipe > 0;
+}
+inline bool relay_finished(const relay_direction &d) {
+    return d.to_shut;
+}
 // Arms both connections for what the two directions between them need next.
 void relay_watch(const relay_direction &up, const relay_direction &down);
 // Gives back what the direction holds; bytes not delivered are lost.

@@ -12,7 +12,9 @@
 static void server_event(net_conn *conn, unsigned events);
 static void server_try(server_conn *c);
 
-static server_list &state_list(server_conn *c) { return c->root->servers[static_cast<size_t>(c->state)]; }
+static server_list &state_list(server_conn *c) {
+    return c->root->servers[static_cast<size_t>(c->state)];
+}
 
 static void server_move(server_conn *c, server_state to) {
     if (c->state == server_state::serving)

@@ -1,5 +1,6 @@
-// One TDS connection from the proxy to a SQL Server, from slot to slot: it owns one slot of its bucket from the moment it
-// exists until the server's FIN or RST has been seen (or release_timeout has passed, which counts as possible excess).
+// One TDS connection from the proxy to a SQL Server, from slot to slot: it owns one slot of its bucket from the moment
+// it exists until the server's FIN or RST has been seen (or release_timeout has passed, which counts as possible
+// excess).
 //
 //      connecting -> serving -> closing -> (slot released, freed)
 //          |  ^
@@ -34,24 +35,24 @@ struct server_conn {
     client_session *client = nullptr; // both ways by proxy/link only; nullptr: a probe, or orphaned while closing
     net_conn conn;
     uint64_t id = 0;
-    uint64_t deadline = 0;     // connecting: give up; closing: release anyway
-    uint64_t retry_at = 0;     // connecting, between two tries
-    uint64_t try_started = 0;  // uv_hrtime of the try under way, for the latency
+    uint64_t deadline = 0;    // connecting: give up; closing: release anyway
+    uint64_t retry_at = 0;    // connecting, between two tries
+    uint64_t try_started = 0; // uv_hrtime of the try under way, for the latency
     uint64_t last_progress = 0;
     backoff retry;
     uint16_t next_address = 0;
     server_state state = server_state::connecting;
-    bool has_fd = false;       // a connect is under way or done
-    bool connected = false;    // the server has a connection that it must close, too
+    bool has_fd = false;    // a connect is under way or done
+    bool connected = false; // the server has a connection that it must close, too
     bool probing = false;
-    bool closing_fd = false;   // the loop's close callback is due
-    bool drop = false;         // free in that callback
+    bool closing_fd = false; // the loop's close callback is due
+    bool drop = false;       // free in that callback
 };
 
 using server_list = list<server_conn, &server_conn::node>;
 
-// Begins to connect, with a slot already held. Answers with session_server_ready or session_server_failed of its client,
-// or the probe's counterparts; never from inside this call.
+// Begins to connect, with a slot already held. Answers with session_server_ready or session_server_failed of its
+// client, or the probe's counterparts; never from inside this call.
 server_conn *server_open(proxy *, proxy_bucket *, client_session *client_or_null);
 // Ends it from any state: half-closes, waits for the server's end, releases the slot. Detach the client first.
 void server_close(server_conn *, const char *reason);

@@ -10,14 +10,18 @@ static proxy_bucket *bucket_at(void *user, uint32_t index) {
     return root->buckets.at(index).get();
 }
 
-void slots_count(proxy_bucket *pb, slot_outcome outcome) { counter_add(pb->metrics.outcome[static_cast<size_t>(outcome)]); }
+void slots_count(proxy_bucket *pb, slot_outcome outcome) {
+    counter_add(pb->metrics.outcome[static_cast<size_t>(outcome)]);
+}
 
 void slots_count_error(proxy *root, proxy_bucket *pb, const char *error_type) {
     counter_add(metric_counter(root->metrics, metric::connection_errors_total,
                                {pb != nullptr ? std::string_view(pb->core.id) : std::string_view("none"), error_type}));
 }
 
-static client_session *session_of(waiter *w) { return container_of(w, client_session, wait); }
+static client_session *session_of(waiter *w) {
+    return container_of(w, client_session, wait);
+}
 
 static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
     histogram_observe(pb->metrics.queue_wait, static_cast<double>(proxy_now(root) - w.since) / 1000.0);
@@ -128,7 +132,8 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
     }
 }
 
-// Not while the bucket is over its limit, even if this instance has given back its proportion: others may not be able to.
+// Not while the bucket is over its limit, even if this instance has given back its proportion: others may not be able
+// to.
 static bool may_hand_over(proxy *root, const proxy_bucket *pb) {
     coord_bucket_status status = coord_get_bucket_status(root->coordinator, pb->core.index);
     return !root->draining && status.count <= status.max && coord_allowed(root->coordinator);

@@ -6,7 +6,8 @@
 #include "proxy/proxy.h"
 
 coord_callbacks slots_callbacks(proxy *);
-// Puts the waiter into the bucket's queue (or not: the verdict says why) and asks for a slot if none is being asked for.
+// Puts the waiter into the bucket's queue (or not: the verdict says why) and asks for a slot if none is being asked
+// for.
 [[nodiscard]] bucket_verdict slots_request(proxy *, proxy_bucket *, waiter &);
 // The waiter goes. Counts it as cancelled if it was queued.
 void slots_cancel(proxy *, proxy_bucket *, waiter &);

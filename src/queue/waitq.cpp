@@ -7,9 +7,13 @@ void waitq_push(waitq &q, waiter &w, uint64_t now, uint64_t timeout) {
     list_push_back(q.waiters, w);
 }
 
-void waitq_remove(waitq &q, waiter &w) { list_remove(q.waiters, w); }
+void waitq_remove(waitq &q, waiter &w) {
+    list_remove(q.waiters, w);
+}
 
-waiter *waitq_pop(waitq &q) { return list_pop_front(q.waiters); }
+waiter *waitq_pop(waitq &q) {
+    return list_pop_front(q.waiters);
+}
 
 waiter *waitq_pop_newest(waitq &q) {
     waiter *w = list_back(q.waiters);

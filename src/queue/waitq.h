@@ -14,9 +14,9 @@ enum class waiter_kind : uint8_t { client, probe };
 
 struct waiter {
     list_node<waiter> node;
-    uint64_t since = 0;      // when it was queued
-    uint64_t deadline = 0;   // when it must be told that it waited too long
-    bool refused = false;    // a slot was asked for on its behalf, or a predecessor's, and there was none
+    uint64_t since = 0;    // when it was queued
+    uint64_t deadline = 0; // when it must be told that it waited too long
+    bool refused = false;  // a slot was asked for on its behalf, or a predecessor's, and there was none
     waiter_kind kind = waiter_kind::client;
 };
 
@@ -24,9 +24,15 @@ struct waitq {
     list<waiter, &waiter::node> waiters;
 };
 
-inline size_t waitq_length(const waitq &q) { return q.waiters.count; }
-inline bool waitq_contains(const waitq &q, const waiter &w) { return list_contains(q.waiters, w); }
-inline waiter *waitq_head(const waitq &q) { return list_front(q.waiters); }
+inline size_t waitq_length(const waitq &q) {
+    return q.waiters.count;
+}
+inline bool waitq_contains(const waitq &q, const waiter &w) {
+    return list_contains(q.waiters, w);
+}
+inline waiter *waitq_head(const waitq &q) {
+    return list_front(q.waiters);
+}
 
 // Appends. `timeout` 0 gives a deadline of `now`: the waiter stays only until the first refusal or the next check.
 void waitq_push(waitq &q, waiter &w, uint64_t now, uint64_t timeout);

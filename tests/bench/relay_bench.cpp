@@ -75,13 +75,14 @@ struct served {
     int fd = -1;
     uint8_t in[packet_size];
     size_t have = 0;
-    size_t owed = 0;     // answer bytes still to send, packet headers included
-    size_t sent_of = 0;  // position within the answer
+    size_t owed = 0;    // answer bytes still to send, packet headers included
+    size_t sent_of = 0; // position within the answer
     size_t total = 0;
 };
 
-static const uint8_t prelogin_answer[] = {0x04, 0x01, 0x00, 0x20, 0, 0,    1,    0,   0x00, 0x00, 0x0b, 0x00, 0x06, 0x01, 0x00, 0x11,
-                                          0x00, 0x01, 0xff, 16,   0, 0x10, 0x00, 0x0, 0x00, 0x02, 0,    0,    0,    0,    0,    0};
+static const uint8_t prelogin_answer[] = {0x04, 0x01, 0x00, 0x20, 0,    0,    1,    0,    0x00, 0x00, 0x0b,
+                                          0x00, 0x06, 0x01, 0x00, 0x11, 0x00, 0x01, 0xff, 16,   0,    0x10,
+                                          0x00, 0x0,  0x00, 0x02, 0,    0,    0,    0,    0,    0};
 
 static std::vector<uint8_t> &answer_of(size_t payload) {
     static std::vector<std::pair<size_t, std::vector<uint8_t>>> cache;
@@ -217,7 +218,8 @@ static double cpu_seconds(const std::vector<int> &pids) {
         fclose(f);
         unsigned long user = 0, system = 0;
         const char *after = strrchr(line, ')');
-        if (after == nullptr || sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+        if (after == nullptr ||
+            sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
             die("stat");
         total += static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
     }
@@ -272,7 +274,8 @@ static void send_request(loader &l, uint32_t answer_bytes) {
     l.sent_at = now();
 }
 
-static int run_load(int port, size_t connections, size_t round_trips, uint32_t answer_bytes, const std::vector<int> &pids) {
+static int run_load(int port, size_t connections, size_t round_trips, uint32_t answer_bytes,
+                    const std::vector<int> &pids) {
     int epoll = epoll_create1(0);
     std::vector<loader> all(connections);
     for (size_t i = 0; i < connections; ++i) {
@@ -315,11 +318,13 @@ static int run_load(int port, size_t connections, size_t round_trips, uint32_t a
     double seconds = now() - began;
     double cpu = cpu_seconds(pids) - cpu_before;
     std::sort(latencies.begin(), latencies.end());
-    auto percentile = [&](double p) { return latencies[static_cast<size_t>(p * static_cast<double>(latencies.size() - 1))] * 1e6; };
+    auto percentile = [&](double p) {
+        return latencies[static_cast<size_t>(p * static_cast<double>(latencies.size() - 1))] * 1e6;
+    };
     printf("{\"round_trips\":%zu,\"seconds\":%.4f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"mib_s\":%.1f,\"cpu_s\":%.3f,"
            "\"cpu_us_per_round_trip\":%.3f}\n",
-           round_trips, seconds, percentile(0.5), percentile(0.99), static_cast<double>(bytes) / seconds / 1048576.0, cpu,
-           cpu * 1e6 / static_cast<double>(round_trips));
+           round_trips, seconds, percentile(0.5), percentile(0.99), static_cast<double>(bytes) / seconds / 1048576.0,
+           cpu, cpu * 1e6 / static_cast<double>(round_trips));
     return 0;
 }
 
@@ -331,8 +336,8 @@ static int run_idle(int port, size_t connections, const std::vector<int> &pids) 
         open_connection(port);
     usleep(1'000'000);
     long after = resident_kib(pids);
-    printf("{\"connections\":%zu,\"before_kib\":%ld,\"after_kib\":%ld,\"kib_per_connection\":%.3f}\n", connections, before,
-           after, static_cast<double>(after - before) / static_cast<double>(connections));
+    printf("{\"connections\":%zu,\"before_kib\":%ld,\"after_kib\":%ld,\"kib_per_connection\":%.3f}\n", connections,
+           before, after, static_cast<double>(after - before) / static_cast<double>(connections));
     return 0;
 }
 

@@ -19,10 +19,35 @@
 namespace sqlserver {
 
 enum class type_id : uint8_t {
-    bit_, tinyint_, smallint_, int_, bigint_, real_, float_, decimal_, numeric_, money_, smallmoney_,
-    char_, varchar_, text_, nchar_, nvarchar_, ntext_, binary_, varbinary_, image_,
-    date_, time_, datetime_, smalldatetime_, datetime2_, datetimeoffset_,
-    uniqueidentifier_, xml_, sql_variant_,
+    bit_,
+    tinyint_,
+    smallint_,
+    int_,
+    bigint_,
+    real_,
+    float_,
+    decimal_,
+    numeric_,
+    money_,
+    smallmoney_,
+    char_,
+    varchar_,
+    text_,
+    nchar_,
+    nvarchar_,
+    ntext_,
+    binary_,
+    varbinary_,
+    image_,
+    date_,
+    time_,
+    datetime_,
+    smalldatetime_,
+    datetime2_,
+    datetimeoffset_,
+    uniqueidentifier_,
+    xml_,
+    sql_variant_,
 };
 
 constexpr uint32_t length_max = 0xFFFFFFFFu; // the MAX of varchar(max), nvarchar(max), varbinary(max)
@@ -50,7 +75,8 @@ struct column {
 //   char types, xml          text (UTF-8)
 //   binary types             text (raw bytes)
 //   uniqueidentifier         text: the 16 bytes as they go on the wire
-//   date, time, datetime...  days since 0001-01-01, ticks 100 ns since midnight; offset in minutes. datetimeoffset: days and
+//   date, time, datetime...  days since 0001-01-01, ticks 100 ns since midnight; offset in minutes. datetimeoffset:
+//   days and
 //                            ticks are UTC (as on the wire), the offset is added for display
 //   sql_variant              variant_type and the member of that type
 struct value {
@@ -78,8 +104,14 @@ constexpr uint16_t done_error = 0x0002;
 constexpr uint16_t done_count = 0x0010; // the row count is valid
 
 enum class env : uint8_t {
-    database = 1, language = 2, packet_size = 4, collation = 7,
-    begin_tran = 8, commit_tran = 9, rollback_tran = 10, reset_ack = 18,
+    database = 1,
+    language = 2,
+    packet_size = 4,
+    collation = 7,
+    begin_tran = 8,
+    commit_tran = 9,
+    rollback_tran = 10,
+    reset_ack = 18,
 };
 
 // What a running request may call. All calls happen inside the request's fiber. After `cancelled()` has become true
@@ -87,9 +119,10 @@ enum class env : uint8_t {
 struct host {
     virtual ~host() = default;
     virtual void columns(const std::vector<column> &columns) = 0;
-    virtual void row(const std::vector<value> &values) = 0; // may switch fibers when the client is slow
+    virtual void row(const std::vector<value> &values) = 0;        // may switch fibers when the client is slow
     virtual void order(const std::vector<uint16_t> &ordinals) = 0; // ORDER token, after columns
-    virtual void done(done_kind kind, uint16_t status, uint16_t command, uint64_t rows) = 0; // DONE_MORE is the wire half's
+    virtual void done(done_kind kind, uint16_t status, uint16_t command,
+                      uint64_t rows) = 0; // DONE_MORE is the wire half's
     virtual void message(int32_t number, uint8_t state, uint8_t severity, std::string_view text,
                          std::string_view procedure, int32_t line) = 0; // severity > 10: ERROR, else INFO
     virtual void env_text(env type, std::string_view now, std::string_view before) = 0;
@@ -103,8 +136,8 @@ struct host {
 
 struct login_request {
     std::string user, password, database, language, app_name, host_name, client_address, library_name;
-    uint32_t tds_version = 0; // 0x71000001, 0x72090002, 0x730B0003, 0x74000004
-    bool odbc = false;        // fODBC or fOLEDB: other SET defaults
+    uint32_t tds_version = 0;         // 0x71000001, 0x72090002, 0x730B0003, 0x74000004
+    bool odbc = false;                // fODBC or fOLEDB: other SET defaults
     bool database_must_exist = false; // fDatabase
     bool read_only_intent = false;
     uint32_t packet_size = 4096;
@@ -113,7 +146,7 @@ struct login_request {
 };
 
 struct engine_options {
-    std::string data_dir;                   // one SQLite file per database lives here
+    std::string data_dir; // one SQLite file per database lives here
     std::string server_name = "STANDIN";
     std::string version = "16.0.4135";      // @@VERSION, SERVERPROPERTY
     std::vector<std::string> logins;        // "user:password"; empty: sa with any password
@@ -128,21 +161,25 @@ struct session; // one TDS session: SPID, SET options, variables' scope is the b
 engine *engine_create(const engine_options &options, std::string &error); // null and `error` on failure
 void engine_destroy(engine *);
 
-// Logs in: sends ENVCHANGE 1, INFO 5701, ENVCHANGE 2, INFO 5703 through `host`, or the ERROR tokens (18456; 4060 + 18456).
-// The wire half adds ENVCHANGE 7 (collation), LOGINACK, ENVCHANGE 4, FEATUREEXTACK and DONE. Null: login refused.
+// Logs in: sends ENVCHANGE 1, INFO 5701, ENVCHANGE 2, INFO 5703 through `host`, or the ERROR tokens (18456; 4060 +
+// 18456). The wire half adds ENVCHANGE 7 (collation), LOGINACK, ENVCHANGE 4, FEATUREEXTACK and DONE. Null: login
+// refused.
 session *engine_login(engine *, const login_request &, host &);
 void session_close(session *); // rolls back, drops temp tables, frees
 uint16_t session_spid(const session *);
 
 // Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.
 void session_batch(session *, std::string_view sql, host &);
-// `name` as the client sent it, any case, schema or brackets; numbered procedures arrive with their names (sp_executesql, ...).
+// `name` as the client sent it, any case, schema or brackets; numbered procedures arrive with their names
+// (sp_executesql, ...).
 void session_rpc(session *, std::string_view name, const std::vector<parameter> &, host &);
-// A TransMgr request: 5 begin, 7 commit, 8 rollback, 9 save. isolation 0 leaves it; begin_next: flag 1 of commit and rollback.
+// A TransMgr request: 5 begin, 7 commit, 8 rollback, 9 save. isolation 0 leaves it; begin_next: flag 1 of commit and
+// rollback.
 void session_tran(session *, uint16_t request, uint8_t isolation, std::string_view name, bool begin_next,
                   uint8_t next_isolation, std::string_view next_name, host &);
 // RESETCONNECTION (keep_tran false) or RESETCONNECTIONSKIPTRAN: back to the state after login, isolation level kept,
-// prepared handles and temp tables gone, transaction rolled back unless kept; sends ENVCHANGE 18 with empty values by env_text.
+// prepared handles and temp tables gone, transaction rolled back unless kept; sends ENVCHANGE 18 with empty values by
+// env_text.
 void session_reset(session *, bool keep_tran, host &);
 
 } // namespace sqlserver

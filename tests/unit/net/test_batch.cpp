@@ -1,4 +1,5 @@
-// Batched socket calls give what plain ones give, with io_uring and without: bytes, short writes, nothing there, FIN, errors.
+// Batched socket calls give what plain ones give, with io_uring and without: bytes, short writes, nothing there, FIN,
+// errors.
 
 #include <array>
 #include <cerrno>
@@ -71,9 +72,9 @@ static void every_other_outcome(bool ring) {
     f.left[2] = dup(f.left[3]);
     std::vector<uint8_t> big(8 << 20);
     net_batch_op ops[] = {
-        {f.right[0], false, byte, 8, 0},      // nothing there
-        {f.right[1], false, byte, 8, 0},      // FIN
-        {f.right[2], true, byte, 8, 0},       // nobody there: no SIGPIPE
+        {f.right[0], false, byte, 8, 0}, // nothing there
+        {f.right[1], false, byte, 8, 0}, // FIN
+        {f.right[2], true, byte, 8, 0},  // nobody there: no SIGPIPE
         {f.right[4], true, big.data(), static_cast<uint32_t>(big.size()), 0},
         {-1, false, byte, 8, 0},
     };

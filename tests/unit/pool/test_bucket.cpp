@@ -151,8 +151,8 @@ static void backoff_doubles_up_to_its_end_and_jitters_down(void **) {
     assert_int_equal(backoff_next(b, 0), 100);
 }
 
-// Random requests, cancels, grants, refusals and releases against the plainest model: every waiter ends exactly once and
-// `used` is what was granted and not given back.
+// Random requests, cancels, grants, refusals and releases against the plainest model: every waiter ends exactly once
+// and `used` is what was granted and not given back.
 static void random_model(void **) {
     std::minstd_rand random(20261121);
     for (int round = 0; round < 200; ++round) {

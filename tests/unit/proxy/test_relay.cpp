@@ -1,5 +1,5 @@
-// The relay over real sockets: every byte arrives, in order, in both directions, whatever the sizes and however slow the
-// receiver; memory stays bounded; FIN goes through after the last byte; nothing is kept by an idle relay.
+// The relay over real sockets: every byte arrives, in order, in both directions, whatever the sizes and however slow
+// the receiver; memory stays bounded; FIN goes through after the last byte; nothing is kept by an idle relay.
 
 #include <cerrno>
 #include <memory>
@@ -76,7 +76,9 @@ static void start(fixture &f) {
     relay_watch(f.up, f.down);
 }
 
-static void on_closed(net_conn *) { ++current->closed; }
+static void on_closed(net_conn *) {
+    ++current->closed;
+}
 
 static void stop(fixture &f) {
     relay_drop(f.pool, f.up);
@@ -92,7 +94,9 @@ static void stop(fixture &f) {
     close(f.server_end);
 }
 
-static uint8_t pattern(size_t i) { return static_cast<uint8_t>((i * 2654435761u) >> 13); }
+static uint8_t pattern(size_t i) {
+    return static_cast<uint8_t>((i * 2654435761u) >> 13);
+}
 
 struct stream {
     int from, to;
@@ -146,9 +150,15 @@ static void run_both_ways(size_t up_bytes, size_t down_bytes, size_t piece, unsi
     stop(f);
 }
 
-static void small_pieces(void **) { run_both_ways(200'000, 300'000, 300, 1); }
-static void large_pieces_through_pipes(void **) { run_both_ways(20'000'000, 30'000'000, 700'000, 1); }
-static void slow_readers(void **) { run_both_ways(5'000'000, 6'000'000, 400'000, 7); }
+static void small_pieces(void **) {
+    run_both_ways(200'000, 300'000, 300, 1);
+}
+static void large_pieces_through_pipes(void **) {
+    run_both_ways(20'000'000, 30'000'000, 700'000, 1);
+}
+static void slow_readers(void **) {
+    run_both_ways(5'000'000, 6'000'000, 400'000, 7);
+}
 
 static void bulk_uses_a_pipe_and_gives_it_back(void **) {
     fixture f;
@@ -295,8 +305,12 @@ static void batched(bool ring) {
     assert_int_equal(uv_loop_close(&shared_loop), 0);
 }
 
-static void batched_on_a_ring(void **) { batched(true); }
-static void batched_call_by_call(void **) { batched(false); }
+static void batched_on_a_ring(void **) {
+    batched(true);
+}
+static void batched_call_by_call(void **) {
+    batched(false);
+}
 
 // A direction dropped between relay_later and relay_turn is left alone.
 static void dropped_before_its_turn(void **) {

@@ -21,7 +21,9 @@ inline bytes file_read(const std::string &path) {
     return content;
 }
 
-inline bytes capture_read(const std::string &name) { return file_read(REPO_DIR "/tests/unit/tds/data/" + name + ".bin"); }
+inline bytes capture_read(const std::string &name) {
+    return file_read(REPO_DIR "/tests/unit/tds/data/" + name + ".bin");
+}
 
 struct captured_client {
     const char *name;
@@ -36,7 +38,8 @@ struct captured_client {
     bool utf8_feature;
 };
 
-// Decoded by hand (not by the code under test). User sa, password Lab_12345678, server 127.0.0.1, database labdb in all.
+// Decoded by hand (not by the code under test). User sa, password Lab_12345678, server 127.0.0.1, database labdb in
+// all.
 // clang-format off
 inline constexpr captured_client captured_clients[] = {
     {"freetds-bsqldb-login", true, 0, 0, "MSSQLServer", 0x74000004, 4096, "client1", "bsqldb", "DB-Library", "us_english", {0xe0, 0x01, 0x00, 0x18}, true},
