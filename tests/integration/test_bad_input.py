@@ -147,6 +147,23 @@ def test_max_unauthenticated_and_max_client_connections(t):
     server.wait_connections(0)
 
 
+@timeout(60)
+def test_out_of_descriptors_pauses_accepting_and_recovers(t):
+    server = t.sqlserver()
+    proxy = t.proxy([t.bucket("b1", server, 200, health_probe="off")], wrapper=["prlimit", "--nofile=80:80"])
+    client = t.client(proxy)
+    crowd = [connect(proxy.port) for _ in range(150)]
+    wait_until(lambda: "accept paused" in proxy.log_text(), 5, "the limit is noticed")
+    assert client.scalar("SELECT 1") == 1, "who is in is served"
+    busy = proc_cpu_seconds(proxy.pid)
+    holds_for(lambda: proc_cpu_seconds(proxy.pid) - busy < 0.5, 1, "it does not spin")
+    for s in crowd:
+        s.close()
+    wait_until(lambda: try_login(proxy.port, server.user, server.password, server.database) is None, 10, "served again")
+    client.close()
+    server.wait_connections(0)
+
+
 @timeout(120)
 def test_random_bytes(t):
     """A thousand dialogues cut, flipped or random at a seeded place, while a good client works on."""
@@ -192,7 +209,7 @@ def test_slow_client_costs_bounded_memory(t):
 @timeout(120)
 def test_valgrind_clean(t):
     """The whole life of sessions, refusals included, under memcheck: no error, no leak."""
-    if "libasan" in t.run(["ldd", t._binary("tdsbouncer")]).stdout:
+    if "libasan" in t.run(["ldd", t.binary("tdsbouncer")]).stdout:
         print("a sanitizer build checks itself; valgrind cannot run it")
         return
     server = t.sqlserver()

@@ -19,8 +19,8 @@ from .waiting import HarnessError
 class Test:
     """See the package's docstring. Everything made here is stopped in reverse order when the test ends."""
 
-    def __init__(self, name, folder, build):
-        self.name, self.folder, self.build = name, folder, build
+    def __init__(self, name, folder, build, proxy_build=None):
+        self.name, self.folder, self.build, self.proxy_build = name, folder, build, proxy_build or build
         self.processes = []
         self.closers = []
         self._counts = {}
@@ -29,8 +29,8 @@ class Test:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return name or f"{kind}-{self._counts[kind]}"
 
-    def _binary(self, name):
-        path = os.path.join(self.build, name)
+    def binary(self, name):
+        path = os.path.join(self.proxy_build if name == "tdsbouncer" else self.build, name)
         if not os.access(path, os.X_OK):
             raise HarnessError(f"{path} is not built")
         return path
@@ -47,7 +47,7 @@ class Test:
         name = self._name("sqlserver", name)
         folder = os.path.join(self.folder, name)  # its databases live here
         os.makedirs(folder, exist_ok=True)
-        server = self.add(SqlServer(name, folder, self._binary("sqlserver-standin"), **keys))
+        server = self.add(SqlServer(name, folder, self.binary("sqlserver-standin"), **keys))
         server.log_path = os.path.join(self.folder, f"{name}.log")
         return server.start() if start else server
 
@@ -60,7 +60,7 @@ class Test:
         return proxy_module.bucket(bucket_id, server, max_connections, **keys)
 
     def proxy(self, buckets, name=None, start=True, **keys):
-        proxy = self.add(Proxy(self._name("proxy", name), self.folder, self._binary("tdsbouncer"), buckets, **keys))
+        proxy = self.add(Proxy(self._name("proxy", name), self.folder, self.binary("tdsbouncer"), buckets, **keys))
         return proxy.start() if start else proxy
 
     def haproxy(self, proxies, name=None, start=True, **keys):
