@@ -95,10 +95,10 @@ void net_batch_run(net_batch *b, std::span<net_batch_op> ops) {
     while (b->has_ring && ops.size() >= worth_a_ring) {
         auto part = ops.first(std::min<size_t>(ops.size(), b->depth));
         ops = ops.subspan(part.size());
-        if (run_on_ring(b, part))
-            continue;
-        io_uring_queue_exit(&b->ring);
-        b->has_ring = false;
+        if (!run_on_ring(b, part)) {
+            io_uring_queue_exit(&b->ring);
+            b->has_ring = false;
+        }
         for (net_batch_op &op : part)
             if (op.result == -EINTR)
                 run_plainly(op);

@@ -341,7 +341,7 @@ static void relay_moved(client_session *s, relay_direction *d, uint64_t bytes_be
     }
     if (s->up.from_eof && s->deadline == 0)
         s->deadline = s->last_activity + s->root->conf->proxy.release_timeout; // the server's turn to close
-    relay_watch(s->up, s->down);
+    relay_watch(s->root->relays, s->up, s->down);
 }
 
 void session_relay_moved(relay_direction *d, relay_result result, int error, uint64_t bytes_before) {

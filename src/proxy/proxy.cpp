@@ -172,7 +172,7 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     root->instance_id = conf.proxy.instance_id;
     root->random.seed(std::random_device{}());
     root->default_bucket = find_default_bucket(conf);
-    relay_pool_init(root->relays, conf.proxy.buffer_high);
+    relay_pool_init(root->relays, conf.proxy.buffer_high, conf.proxy.buffer_low);
     root->server_version = parse_version(conf.proxy.server_version);
     for (uint32_t i = 0; i < conf.buckets.size(); ++i)
         root->buckets.push_back(make_bucket(root, conf.buckets[i], i));

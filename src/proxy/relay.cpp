@@ -12,8 +12,9 @@ static constexpr size_t idle_pipes_kept = 32;
 static constexpr size_t batch_depth = 256;   // directions moved together
 static constexpr uint32_t slice_size = 8192; // bytes for each of them: TDS packets are 4096 or 8000 by default
 
-void relay_pool_init(relay_pool &pool, size_t scratch_size, bool with_ring) {
-    pool.scratch.resize(scratch_size);
+void relay_pool_init(relay_pool &pool, size_t high, size_t low, bool with_ring) {
+    pool.scratch.resize(high);
+    pool.low = low;
     pool.slices.resize(batch_depth * slice_size);
     pool.later.reserve(batch_depth);
     pool.reads.reserve(batch_depth);
@@ -144,6 +145,27 @@ static step take_by_copy(relay_pool &pool, relay_direction &d, relay_result &sid
     return next == step::again && !filled ? step::wait : next;
 }
 
+// `to` is still busy with what is held, but that is little: the next bytes queue up behind it.
+static step take_behind_held(relay_pool &pool, relay_direction &d, int &error) {
+    auto room = iobuf_room(d.held, 1, pool.scratch.size());
+    if (room.empty()) {
+        error = ENOMEM;
+        return step::failed;
+    }
+    ssize_t n = net_recv(d.from, room);
+    if (n < 0)
+        return failed(n, error);
+    if (n == 0)
+        source_ended(pool, d);
+    iobuf_fill(d.held, static_cast<size_t>(n));
+    return step::wait;
+}
+
+// Whether there is a reason to read `from`.
+static bool hungry(const relay_pool &pool, const relay_direction &d) {
+    return !d.from_eof && d.in_pipe == 0 && iobuf_size(d.held) <= pool.low;
+}
+
 static step take_by_splice(relay_pool &pool, relay_direction &d, relay_result &side, int &error) {
     side = relay_result::from_failed;
     ssize_t n = splice(d.from->fd, nullptr, d.pipe_write, nullptr, static_cast<size_t>(pipe_size),
@@ -178,13 +200,17 @@ relay_result relay_move(relay_pool &pool, relay_direction &d, int &error) {
         source_ended(pool, d);
     for (int i = 0; i < moves_per_turn && next == step::again && !d.from_eof; ++i)
         next = take(pool, d, side, error);
+    if (next == step::wait && iobuf_size(d.held) > 0 && hungry(pool, d)) {
+        side = relay_result::from_failed;
+        next = take_behind_held(pool, d, error);
+    }
     return next == step::failed ? side : relay_result::ok;
 }
 
-void relay_watch(const relay_direction &up, const relay_direction &down) {
-    auto wants = [](const relay_direction &reads, const relay_direction &writes) {
+void relay_watch(const relay_pool &pool, const relay_direction &up, const relay_direction &down) {
+    auto wants = [&pool](const relay_direction &reads, const relay_direction &writes) {
         unsigned events = 0;
-        if (!reads.from_eof && !relay_stalled(reads))
+        if (hungry(pool, reads))
             events |= net_readable;
         if (relay_stalled(writes))
             events |= net_writable;

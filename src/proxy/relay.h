@@ -8,8 +8,8 @@
 //      for a long stream:          fd --splice--> pipe --splice--> fd
 //      many at once, all short:    relay_later ... relay_turn: all recvs in one system call, all sends in another
 //
-// An idle relay owns no buffer and no pipe. A slow receiver costs at most one scratch buffer or one pipe: the source is
-// not read while anything is held.
+// An idle relay owns no buffer and no pipe. A slow receiver costs at most one buffer of the high-water mark, or one pipe:
+// the source is not read while more than the low-water mark is held.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,7 @@ enum class relay_result : uint8_t { ok, from_failed, to_failed };
 // Shared by all relays of a loop.
 struct relay_pool {
     std::vector<uint8_t> scratch;
+    size_t low = 0;
     // The batch of this loop turn.
     net_batch *batch = nullptr;
     std::vector<relay_direction *> later; // nullptr: was dropped meanwhile
@@ -41,7 +42,9 @@ struct relay_pool {
     size_t pipes_open = 0;
 };
 
-void relay_pool_init(relay_pool &, size_t scratch_size, bool with_ring = true);
+// `high`: the most that is held for a slow receiver, and the size of a read; `low`: with no more than this held the source
+// is read on.
+void relay_pool_init(relay_pool &, size_t high, size_t low, bool with_ring = true);
 void relay_pool_free(relay_pool &);
 
 // One direction. `from` and `to` are owned by others and must outlive it.
@@ -76,6 +79,6 @@ inline bool relay_finished(const relay_direction &d) {
     return d.to_shut;
 }
 // Arms both connections for what the two directions between them need next.
-void relay_watch(const relay_direction &up, const relay_direction &down);
+void relay_watch(const relay_pool &, const relay_direction &up, const relay_direction &down);
 // Gives back what the direction holds; bytes not delivered are lost.
 void relay_drop(relay_pool &, relay_direction &);

@@ -1,6 +1,7 @@
 // The relay over real sockets: every byte arrives, in order, in both directions, whatever the sizes and however slow
 // the receiver; memory stays bounded; FIN goes through after the last byte; nothing is kept by an idle relay.
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <random>
@@ -16,6 +17,7 @@
 #include "cmocka_cpp.h" // last: its macros are lower-case words
 
 static constexpr size_t scratch_size = 64 * 1024;
+static constexpr size_t low_mark = 16 * 1024;
 
 // client_end == client.fd ~relay~ server.fd == server_end
 struct fixture {
@@ -57,13 +59,13 @@ static void on_event(net_conn *, unsigned) {
         if (f.failed != relay_result::ok)
             return;
     }
-    relay_watch(f.up, f.down);
+    relay_watch(f.pool, f.up, f.down);
 }
 
 static void start(fixture &f) {
     current = &f;
     uv_loop_init(&f.loop);
-    relay_pool_init(f.pool, scratch_size);
+    relay_pool_init(f.pool, scratch_size, low_mark);
     int a[2], b[2];
     tcp_pair(a);
     tcp_pair(b);
@@ -73,7 +75,7 @@ static void start(fixture &f) {
     assert_int_equal(net_conn_open(&f.loop, &f.server, b[1], on_event), 0);
     f.up.from = f.down.to = &f.client;
     f.up.to = f.down.from = &f.server;
-    relay_watch(f.up, f.down);
+    relay_watch(f.pool, f.up, f.down);
 }
 
 static void on_closed(net_conn *) {
@@ -229,7 +231,7 @@ static member *member_of(net_conn *conn) {
 static void crowd_moved(relay_direction *d, relay_result result, int, uint64_t) {
     auto *m = static_cast<member *>(d->owner);
     assert_int_equal(result, relay_result::ok);
-    relay_watch(m->f.up, m->f.down);
+    relay_watch(shared_pool, m->f.up, m->f.down);
 }
 
 static void crowd_event(net_conn *conn, unsigned events) {
@@ -259,7 +261,7 @@ static void crowd_member(size_t i) {
     m.f.up.from = m.f.down.to = &m.f.client;
     m.f.up.to = m.f.down.from = &m.f.server;
     m.f.up.owner = m.f.down.owner = &m;
-    relay_watch(m.f.up, m.f.down);
+    relay_watch(shared_pool, m.f.up, m.f.down);
     m.up = {m.f.client_end, m.f.server_end, 20'000 + i * 100, i * 7919};
     m.down = {m.f.server_end, m.f.client_end, 200'000 - i * 100, i * 7919 + 3};
 }
@@ -269,7 +271,7 @@ static void crowd_closed(net_conn *) {}
 // A hundred relays moved together: nobody's byte ends up with somebody else.
 static void batched(bool ring) {
     uv_loop_init(&shared_loop);
-    relay_pool_init(shared_pool, scratch_size, ring);
+    relay_pool_init(shared_pool, scratch_size, low_mark, ring);
     shared_pool.on_moved = crowd_moved;
     for (size_t i = 0; i < 100; ++i)
         crowd_member(i);
@@ -312,6 +314,32 @@ static void batched_call_by_call(void **) {
     batched(false);
 }
 
+// A receiver that takes nothing: reading goes on while little is held, and stops with at most the high-water mark.
+static void marks_bound_what_is_held(void **) {
+    fixture f;
+    start(f);
+    int small = 4096;
+    setsockopt(f.server.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    stream s = {f.client_end, f.server_end, 12'000'000};
+    size_t most = 0;
+    bool read_behind = false;
+    for (int turn = 0; !s.ended; ++turn) {
+        size_t before = iobuf_size(f.up.held);
+        push(s, turn < 3000 ? 9'000 : 200'000);
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        assert_int_equal(f.failed, relay_result::ok);
+        size_t after = iobuf_size(f.up.held);
+        most = std::max(most, after);
+        read_behind = read_behind || (before > 0 && before <= low_mark && after > before);
+        if (turn > 3000 || turn % 40 == 39)
+            pull(s, turn > 3000 ? 200'000 : 20'000);
+    }
+    assert_true(read_behind);
+    assert_true(most > low_mark && most <= scratch_size);
+    assert_int_equal(s.received, s.total);
+    stop(f);
+}
+
 // A direction dropped between relay_later and relay_turn is left alone.
 static void dropped_before_its_turn(void **) {
     fixture f;
@@ -337,6 +365,7 @@ int main() {
         cmocka_unit_test(batched_on_a_ring),
         cmocka_unit_test(batched_call_by_call),
         cmocka_unit_test(dropped_before_its_turn),
+        cmocka_unit_test(marks_bound_what_is_held),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
