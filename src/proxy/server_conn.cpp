@@ -71,7 +71,8 @@ static void server_release(server_conn *c, const char *reason) {
     log_debug("slot released", {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", reason}});
     server_move(c, server_state::released);
     close_fd(c);
-    slots_count(c->bucket, slot_outcome::released);
+    if (!c->probing)
+        slots_count(c->bucket, slot_outcome::released);
     slots_release(c->root, c->bucket);
     c->drop = true;
     if (!c->closing_fd)

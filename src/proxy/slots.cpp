@@ -29,12 +29,12 @@ static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
 
 // The waiter is out of the queue and owns a slot now.
 static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
-    if (w->refused)
-        observe_wait(root, pb, *w);
-    if (w->kind == waiter_kind::probe) {
+    if (w->kind == waiter_kind::probe) { // not counted, here or when its slot is released: the figures are the clients'
         probe_slot_granted(root, pb);
         return;
     }
+    if (w->refused)
+        observe_wait(root, pb, *w);
     slots_count(pb, w->refused ? slot_outcome::acquired_after_wait : slot_outcome::acquired);
     client_session *s = session_of(w);
     log_debug("slot acquired", {{"session", s->id},

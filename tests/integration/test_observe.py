@@ -97,3 +97,15 @@ def test_systemd_is_notified(t):
     assert notify.recv(100) == b"READY=1"
     proxy.stop()
     assert notify.recv(100) == b"STOPPING=1"
+
+
+@timeout(60)
+def test_probes_are_no_clients(t):
+    """Probes hold slots like everything else, but acquired, released and the queue's waits are those of clients."""
+    redis, server = t.redis(), t.sqlserver()
+    [proxy] = ready_proxies(t, 1, [t.bucket("b1", server, 2)], redis=redis)
+    wait_until(lambda: server.stats()["connections_total"] >= 3, 15, "three probes")
+    all_slots_back(redis, server)
+    assert proxy.metric("proxy_connections_total", bucket_id="b1", status="released") == 0
+    assert proxy.metric("proxy_connections_total", bucket_id="b1", status="acquired") == 0
+    assert proxy.metric("proxy_queue_wait_seconds_count", bucket_id="b1") == 0
