@@ -38,12 +38,17 @@ void log_configure(log_level level, bool json, std::string_view instance) {
     log_state &s = state();
     s.level = level;
     s.json = json;
+    log_set_instance(instance);
+}
+
+void log_set_instance(std::string_view instance) {
+    log_state &s = state();
     std::scoped_lock guard(s.lock);
     s.instance = instance;
 }
 
 bool log_level_parse(std::string_view name, log_level &level) {
-    for (uint8_t i = 0; i < std::size(level_names); ++i) {
+    for (size_t i = 0; i < std::size(level_names); ++i) {
         if (name != level_names[i])
             continue;
         level = static_cast<log_level>(i);
@@ -57,7 +62,7 @@ bool log_enabled(log_level level) {
 }
 
 static void append_unicode_escape(std::string &out, unsigned c) {
-    char hex[8];
+    char hex[2 + 8 + 1]; // none that is escaped has more than four digits, but the compiler cannot know
     snprintf(hex, sizeof hex, "\\u%04x", c);
     out += hex;
 }

@@ -39,6 +39,7 @@ using log_fields = std::initializer_list<log_field>;
 
 // `json`: one object per line instead of key=value. `instance` is on every line once set ("" leaves it out).
 void log_configure(log_level level, bool json, std::string_view instance);
+void log_set_instance(std::string_view instance);
 bool log_level_parse(std::string_view name, log_level &level); // debug, info, warn, error
 bool log_enabled(log_level level);
 void log_write(log_level level, std::string_view message, log_fields fields);

@@ -339,8 +339,8 @@ static void relay_moved(client_session *s, relay_direction *d, uint64_t bytes_be
         relay_complete(s);
         return;
     }
-    if (s->up.from_eof && s->deadline == 0)
-        s->deadline = s->last_activity + s->root->conf->proxy.release_timeout; // the server's turn to close
+    if (s->up.from_eof) // the server's turn to close
+        s->deadline = proxy_now(s->root) + s->root->conf->proxy.release_timeout;
     relay_watch(s->root->relays, s->up, s->down);
 }
 
@@ -396,7 +396,14 @@ void session_deadline(client_session *s) {
             s->deadline = end;
             return;
         }
-        session_close(s, "client left", "server goes on");
+        bool told = s->up.to_shut; // else the server has not even taken all that the client sent
+        server_conn *server = s->server;
+        link_detach(s, server);
+        if (told)
+            server_overdue(server);
+        else
+            server_close(server, "client left");
+        session_close(s, "client left", "the server did not end the session");
         return;
     }
     if (s->state == session_state::lingering) {

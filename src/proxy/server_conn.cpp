@@ -228,7 +228,8 @@ static void closing_readable(server_conn *c) {
     }
 }
 
-static void closing_overdue(server_conn *c) {
+void server_overdue(server_conn *c) {
+    assert(c->client == nullptr);
     log_warn("server did not close its end in time: slot released all the same",
              {{"bucket", c->bucket->core.id}, {"server", c->id}});
     counter_add(c->bucket->metrics.excess);
@@ -256,7 +257,7 @@ static void server_event(net_conn *conn, unsigned events) {
 void server_tick(server_conn *c, uint64_t now) {
     if (c->state == server_state::closing) {
         if (now >= c->deadline)
-            closing_overdue(c);
+            server_overdue(c);
         return;
     }
     if (c->deadline != 0 && now >= c->deadline) {

@@ -105,6 +105,7 @@ static void on_shrink(void *user, uint32_t index, uint32_t surplus) {
 static void on_mode_changed(void *user, coord_mode from, coord_mode to) {
     auto *root = static_cast<proxy *>(user);
     root->instance_id = coord_get_status(root->coordinator).instance_id;
+    log_set_instance(root->instance_id);
     if (from == to)
         return;
     for (auto &pb : root->buckets)
