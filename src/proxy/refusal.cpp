@@ -113,7 +113,8 @@ void refusal_begin(client_session *s) {
 
 void refusal_event(client_session *s, unsigned events) {
     client_login_result result = client_login_feed(s->login, {}, nullptr);
-    if (events & net_readable && s->client.watched == net_readable) {
+    // While an answer waits to be sent nothing is read; a broken connection then shows when it is sent.
+    if (events & net_readable && client_login_output(s->login).empty()) {
         ssize_t n = net_recv(&s->client, s->root->relays.scratch);
         if (n == net_again)
             return;

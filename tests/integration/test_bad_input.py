@@ -110,6 +110,19 @@ def test_half_open_refusals_end_after_login_timeout(t):
         assert closed_within(s, 6) is not None, junk
 
 
+@timeout(60)
+def test_reset_while_being_refused_ends_the_session_at_once(t):
+    """A broken connection reports an error event for ever: whoever does not read it spins until login_timeout."""
+    server, proxy = make(t, default_bucket="none", login_timeout="20s")
+    for data in (message(PACKET_PRELOGIN, prelogin_payload(1)), message(PACKET_PRELOGIN, prelogin_payload(2))):
+        s = connect(proxy.port)
+        s.sendall(data)
+        assert s.recv(100), "the proxy answers PRELOGIN itself"
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        s.close()
+    wait_until(lambda: proxy.log_text().count('reason="client lost"') == 2, 3, "both sessions closed")
+
+
 @timeout(90)
 def test_2000_silent_connections(t):
     server, proxy = make(t, login_timeout="3s")
