@@ -374,7 +374,7 @@ static void send(redis_link *l, const std::vector<std::string> &words, redis_rep
         reply(user, nullptr);
         return;
     }
-    p.release();
+    (void)p.release(); // on_reply takes it over
     expect_reply(l);
 }
 

@@ -45,25 +45,19 @@ static sockaddr_in6 keep_peer(const sockaddr_storage &peer) {
     return kept;
 }
 
-// Too many to even listen to: closed without a word, counted.
-static bool session_refused_at_door(proxy *root, const sockaddr_storage &peer) {
-    const proxy_config &conf = root->conf->proxy;
-    const char *why = nullptr;
-    if (conf.max_client_connections != 0 && proxy_session_count(root) >= conf.max_client_connections)
-        why = "max_client_connections";
-    else if (conf.max_unauthenticated != 0 && proxy_unauthenticated(root) >= conf.max_unauthenticated)
-        why = "max_unauthenticated";
-    if (why == nullptr)
+// Too many strangers to listen to another: closed without a word. Maintenance logs how many.
+static bool turned_away(proxy *root) {
+    uint32_t limit = root->conf->proxy.max_unauthenticated;
+    if (limit == 0 || proxy_unauthenticated(root) < limit)
         return false;
-    slots_count_error(root, nullptr, "rejected");
-    log_warn("session turned away",
-             {{"reason", why}, {"client", net_address_text(reinterpret_cast<const sockaddr *>(&peer))}});
+    slots_count_error(root, nullptr, "rate_limit");
+    ++root->turned_away;
     return true;
 }
 
 void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_bucket *listener_bucket) {
     client_session *s = nullptr;
-    if (session_refused_at_door(root, peer) || (s = slab_new(root->session_slab)) == nullptr) {
+    if (turned_away(root) || (s = slab_new(root->session_slab)) == nullptr) {
         close(fd);
         return;
     }
@@ -157,6 +151,7 @@ static void refuse(client_session *s, proxy_error error, const char *error_type,
                                             {"detail", detail},
                                             {"waited_ms", proxy_now(s->root) - s->started}});
     s->error = error;
+    s->detail = detail;
     session_move(s, session_state::refusing);
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
     refusal_begin(s);
@@ -200,11 +195,18 @@ static void request_slot(client_session *s) {
     }
 }
 
+static bool too_many_clients(const proxy *root) {
+    uint32_t limit = root->conf->proxy.max_client_connections;
+    return limit != 0 && proxy_admitted(root) >= limit;
+}
+
 static void greeting_complete(client_session *s, const greeting &g) {
     if (g.kind == greeting_kind::prelogin && s->bucket != nullptr)
         counter_add(s->bucket->metrics.prelogin_in);
     if (s->root->draining)
         refuse(s, proxy_error::shutdown, "shutdown", "");
+    else if (too_many_clients(s->root))
+        refuse(s, proxy_error::queue_full, "queue_full", "max_client_connections");
     else if (s->bucket == nullptr)
         refuse(s, proxy_error::no_bucket, "no_bucket", "");
     else

@@ -54,6 +54,7 @@ struct client_session {
     sockaddr_in6 peer{};           // IPv4 addresses fit too
     session_state state = session_state::greeting;
     proxy_error error = proxy_error::internal;
+    const char *detail = "";     // refusing: what follows the error's text; a constant
     const char *reason = "";     // why it lingers; a constant
     bool answering = false;      // refusing: the login is complete, the answer waits for its deadline
     bool server_spoke = false;   // relaying: the server has answered the first message

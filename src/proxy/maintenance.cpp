@@ -1,5 +1,6 @@
 #include "proxy/maintenance.h"
 
+#include "base/log.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
 #include "proxy/slots.h"
@@ -53,6 +54,9 @@ static void publish(proxy *root, uint64_t now) {
     if (now - root->published_at < publish_ms && root->published_at != 0)
         return;
     root->published_at = now;
+    if (root->turned_away > 0)
+        log_warn("connections turned away: max_unauthenticated reached", {{"count", root->turned_away}});
+    root->turned_away = 0;
     idle_sessions(root, now);
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)

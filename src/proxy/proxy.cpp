@@ -26,6 +26,13 @@ size_t proxy_unauthenticated(const proxy *p) {
            p->sessions[static_cast<size_t>(session_state::refusing)].count;
 }
 
+size_t proxy_admitted(const proxy *p) {
+    size_t count = 0;
+    for (session_state state : {session_state::waiting, session_state::connecting, session_state::relaying})
+        count += p->sessions[static_cast<size_t>(state)].count;
+    return count;
+}
+
 size_t proxy_session_count(const proxy *p) {
     return p->session_slab.in_use;
 }

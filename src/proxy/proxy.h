@@ -95,6 +95,7 @@ struct proxy {
     void (*publish)(void *user, proxy *) = nullptr; // called about once a second: a new health snapshot may be taken
     void *publish_user = nullptr;
     uint64_t published_at = 0;
+    uint64_t turned_away = 0; // connections closed because of max_unauthenticated, since the last publish
     std::minstd_rand random;
 };
 
@@ -106,6 +107,8 @@ inline uint64_t proxy_now(const proxy *p) {
 }
 // Sessions that have not yet been handed to a server and wait for their own bytes.
 size_t proxy_unauthenticated(const proxy *p);
+// Sessions that wait for, connect to or have a server.
+size_t proxy_admitted(const proxy *p);
 size_t proxy_session_count(const proxy *p);
 
 // Sets up buckets, coordinator, listeners. `conf`, `metrics` must outlive it. Null with the reason in `error`.

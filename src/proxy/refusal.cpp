@@ -76,7 +76,7 @@ static void refusal_step(client_session *s, client_login_result result) {
     if (result == client_login_result::ready) {
         if (refusal_delayed(s))
             return;
-        client_login_answer_error(s->login, s->error);
+        client_login_answer_error(s->login, s->error, s->detail);
     }
     if (!refusal_flush(s))
         return;
@@ -134,7 +134,7 @@ bool refusal_deadline(client_session *s) {
         return false;
     s->answering = false;
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
-    client_login_answer_error(s->login, s->error);
+    client_login_answer_error(s->login, s->error, s->detail);
     refusal_step(s, client_login_result::closed);
     return true;
 }

@@ -8,8 +8,8 @@
 //      for a long stream:          fd --splice--> pipe --splice--> fd
 //      many at once, all short:    relay_later ... relay_turn: all recvs in one system call, all sends in another
 //
-// An idle relay owns no buffer and no pipe. A slow receiver costs at most one buffer of the high-water mark, or one pipe:
-// the source is not read while more than the low-water mark is held.
+// An idle relay owns no buffer and no pipe. A slow receiver costs at most one buffer of the high-water mark, or one
+// pipe: the source is not read while more than the low-water mark is held.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,8 @@ struct relay_pool {
     size_t pipes_open = 0;
 };
 
-// `high`: the most that is held for a slow receiver, and the size of a read; `low`: with no more than this held the source
-// is read on.
+// `high`: the most that is held for a slow receiver, and the size of a read; `low`: with no more than this held the
+// source is read on.
 void relay_pool_init(relay_pool &, size_t high, size_t low, bool with_ring = true);
 void relay_pool_free(relay_pool &);
 

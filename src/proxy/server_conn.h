@@ -58,8 +58,8 @@ server_conn *server_open(proxy *, proxy_bucket *, client_session *client_or_null
 void server_close(server_conn *, const char *reason);
 // The server's FIN or a broken connection was seen by whoever read from it: release at once.
 void server_gone(server_conn *, const char *reason);
-// Our FIN has been sent release_timeout ago and the server has not closed its end: releases the slot all the same, with an RST,
-// and counts it as possible excess.
+// Our FIN has been sent release_timeout ago and the server has not closed its end: releases the slot all the same, with
+// an RST, and counts it as possible excess.
 void server_overdue(server_conn *);
 // Deadlines and retries, for connections that connect or close; called by maintenance.
 void server_tick(server_conn *, uint64_t now);

@@ -147,6 +147,7 @@ def test_max_unauthenticated_and_max_client_connections(t):
     silent = [connect(proxy.port) for _ in range(5)]
     wait_until(lambda: proxy.metric("proxy_client_connections", state="greeting") == 5, 5, "five strangers")
     assert closed_within(connect(proxy.port), 5) < 1
+    wait_until(lambda: "connections turned away" in proxy.log_text(), 5, "the log says so")
     for s in silent:
         s.close()
     wait_until(lambda: proxy.metric("proxy_client_connections", state="greeting") == 0, 5, "strangers gone")
@@ -154,7 +155,9 @@ def test_max_unauthenticated_and_max_client_connections(t):
     for n in (4, 8):  # four strangers at a time are allowed
         crowd.open(4)
         crowd.wait_state(HELD, n)
-    assert closed_within(connect(proxy.port), 5) < 1
+    late = t.crowd(proxy, encrypt="full").open(2)  # a login error, not silence
+    wait_until(lambda: [m.error_number for m in late] == [50005] * 2, 5, "50005 for both")
+    assert "max_client_connections" in late[0].error, late[0].error
     crowd.release()
     crowd.wait_all()
     server.wait_connections(0)
