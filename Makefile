@@ -10,6 +10,7 @@ SOURCES       = $(shell find src tests -name '*.cpp' -o -name '*.h')
 TEST_PACKAGES := packages.txt tests/packages.txt tests/clients/packages.txt
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # packages before what needs them, under make -j too; JOBS says how many compilers run
 .PHONY: help build run demo test test-full test-coverage bench lint fmt vet deps deps-build deps-test deps-tools docs \
         clean docker-build docker-up docker-down docker-destroy docker-restart docker-logs docker-logs-proxy \
         docker-logs-sql docker-ps health redis-ping redis-info

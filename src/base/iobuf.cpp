@@ -79,6 +79,15 @@ void iobuf_consume(iobuf &b, size_t n) {
         iobuf_free(b);
 }
 
+void iobuf_move(iobuf &to, iobuf &from) {
+    assert(to.data == nullptr);
+    std::swap(to.data, from.data);
+    std::swap(to.done, from.done);
+    std::swap(to.parsed, from.parsed);
+    std::swap(to.filled, from.filled);
+    std::swap(to.capacity, from.capacity);
+}
+
 void iobuf_free(iobuf &b) {
     free(b.data);
     b.data = nullptr;

@@ -45,7 +45,8 @@ void iobuf_fill(iobuf &b, size_t n);
 // Append a copy. False when it does not fit under the limit (nothing is appended then).
 [[nodiscard]] bool iobuf_append(iobuf &b, std::span<const uint8_t> bytes, size_t limit);
 
-void iobuf_parse(iobuf &b, size_t n);   // move `parsed` forward
-void iobuf_consume(iobuf &b, size_t n); // move `done` forward; `parsed` follows if it was behind. Frees when empty.
-void iobuf_free(iobuf &b);              // drop everything
-void iobuf_wipe(iobuf &b);              // drop everything, overwriting it first (it held a password)
+void iobuf_parse(iobuf &b, size_t n);    // move `parsed` forward
+void iobuf_consume(iobuf &b, size_t n);  // move `done` forward; `parsed` follows if it was behind. Frees when empty.
+void iobuf_move(iobuf &to, iobuf &from); // `to`, empty before, takes over all that `from` has
+void iobuf_free(iobuf &b);               // drop everything
+void iobuf_wipe(iobuf &b);               // drop everything, overwriting it first (it held a password)

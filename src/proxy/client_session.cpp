@@ -201,7 +201,8 @@ static bool too_many_clients(const proxy *root) {
 }
 
 static void greeting_complete(client_session *s, const greeting &g) {
-    if (g.kind == greeting_kind::prelogin && s->bucket != nullptr)
+    s->prelogin = g.kind == greeting_kind::prelogin;
+    if (s->prelogin && s->bucket != nullptr)
         counter_add(s->bucket->metrics.prelogin_in);
     if (s->root->draining)
         refuse(s, proxy_error::shutdown, "shutdown", "");
@@ -251,13 +252,12 @@ void session_slot_granted(client_session *s) {
     server_open(s->root, s->bucket, s);
 }
 
-void session_server_failed(client_session *s, const char *detail) {
+void session_server_failed(client_session *s) {
     server_conn *server = s->server;
     link_detach(s, server);
     server_close(server, "connect failed");
     slots_count(s->bucket, slot_outcome::error);
     refuse(s, proxy_error::server_lost, "connect", "");
-    (void)detail; // it may hold addresses: for the log, not for strangers
 }
 
 static void relay_start(client_session *s) {
@@ -272,14 +272,10 @@ static void relay_start(client_session *s) {
 void session_server_ready(client_session *s) {
     session_move(s, session_state::relaying);
     relay_start(s);
-    if (s->greeting.data[0] == 0x12)
+    if (s->prelogin)
         counter_add(s->bucket->metrics.prelogin_to_server);
     // What the client has sent so far goes first: it waits in `up` as if just read.
-    std::swap(s->up.held.data, s->greeting.data);
-    std::swap(s->up.held.done, s->greeting.done);
-    std::swap(s->up.held.parsed, s->greeting.parsed);
-    std::swap(s->up.held.filled, s->greeting.filled);
-    std::swap(s->up.held.capacity, s->greeting.capacity);
+    iobuf_move(s->up.held, s->greeting);
     session_relay_event(s, s->up.to, net_writable);
 }
 
@@ -292,8 +288,10 @@ static void watch_login(client_session *s, bool up_moved, bool down_moved) {
         return;
     if (down_moved && !s->server_spoke) {
         s->server_spoke = true;
-        counter_add(s->bucket->metrics.prelogin_from_server);
-        counter_add(s->bucket->metrics.prelogin_out);
+        if (s->prelogin) {
+            counter_add(s->bucket->metrics.prelogin_from_server);
+            counter_add(s->bucket->metrics.prelogin_out);
+        }
         return;
     }
     if (up_moved && s->server_spoke) {
@@ -389,23 +387,26 @@ static void client_event(net_conn *conn, unsigned events) {
 
 // ---- time ------------------------------------------------------------------------------------------------------
 
+// The client has gone and the server has not ended the session: as long as it still sends, let it finish.
+static void half_closed_deadline(client_session *s) {
+    uint64_t end = s->last_activity + s->root->conf->proxy.release_timeout;
+    if (proxy_now(s->root) < end) {
+        s->deadline = end;
+        return;
+    }
+    bool told = s->up.to_shut; // else the server has not even taken all that the client sent
+    server_conn *server = s->server;
+    link_detach(s, server);
+    if (told)
+        server_overdue(server);
+    else
+        server_close(server, "client left");
+    session_close(s, "client left", "the server did not end the session");
+}
+
 void session_deadline(client_session *s) {
-    uint64_t now = proxy_now(s->root);
     if (s->state == session_state::relaying && s->up.from_eof) {
-        // The client has gone; as long as the server still sends, let it finish.
-        uint64_t end = s->last_activity + s->root->conf->proxy.release_timeout;
-        if (now < end) {
-            s->deadline = end;
-            return;
-        }
-        bool told = s->up.to_shut; // else the server has not even taken all that the client sent
-        server_conn *server = s->server;
-        link_detach(s, server);
-        if (told)
-            server_overdue(server);
-        else
-            server_close(server, "client left");
-        session_close(s, "client left", "the server did not end the session");
+        half_closed_deadline(s);
         return;
     }
     if (s->state == session_state::lingering) {

@@ -56,6 +56,7 @@ struct client_session {
     proxy_error error = proxy_error::internal;
     const char *detail = "";     // refusing: what follows the error's text; a constant
     const char *reason = "";     // why it lingers; a constant
+    bool prelogin = false;       // its first message was a PRELOGIN
     bool answering = false;      // refusing: the login is complete, the answer waits for its deadline
     bool server_spoke = false;   // relaying: the server has answered the first message
     bool client_went_on = false; // relaying: and the client has answered that
@@ -70,7 +71,7 @@ void session_slot_granted(client_session *);
 void session_slot_denied(client_session *, proxy_error, const char *detail);
 // The server connection's answers.
 void session_server_ready(client_session *);
-void session_server_failed(client_session *, const char *detail);
+void session_server_failed(client_session *);
 // Everything for the client is sent and FIN too: wait a moment for its own end, then close.
 void session_linger(client_session *, const char *reason);
 // Ends it now. `reason` is a constant for the log. Its slot goes back once the server has closed its end.

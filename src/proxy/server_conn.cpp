@@ -83,7 +83,7 @@ static void owner_failed(server_conn *c, const char *detail) {
     if (c->probing)
         probe_failed(c, detail);
     else
-        session_server_failed(c->client, detail);
+        session_server_failed(c->client);
 }
 
 static void give_up(server_conn *c, const char *detail) {

@@ -1,4 +1,5 @@
-"""TDS 7.4 in plain Python, written from MS-TDS: enough of a client to log in, run a batch and read what comes back.
+"""TDS 7.1 to 7.4 in plain Python, written from MS-TDS: enough of a client to log in, send requests of every kind
+(batch, RPC, transaction manager, attention) and take the answers apart.
 
 The dialogue is written once, as generators that know no socket:
 
@@ -9,31 +10,23 @@ TdsClient drives them over a blocking socket, crowd.py over asyncio. `bytes_out`
 by tests that send broken packets.
 """
 
-import decimal
 import socket
 import ssl
 import struct
 
+from .tds_tokens import (DONE_ATTN, DONE_COUNT, DONE_ERROR, DONE_MORE, TDS71, TDS72, TDS73A, TDS73B, TDS74, Response,
+                         TdsError, TdsProtocolError)
+
 PACKET_BATCH, PACKET_RPC, PACKET_RESPONSE, PACKET_ATTENTION = 0x01, 0x03, 0x04, 0x06
-PACKET_LOGIN7, PACKET_PRELOGIN = 0x10, 0x12
+PACKET_TRAN, PACKET_LOGIN7, PACKET_PRELOGIN = 0x0E, 0x10, 0x12
+STATUS_EOM, STATUS_IGNORE, STATUS_RESET, STATUS_RESET_SKIP_TRAN = 0x01, 0x02, 0x08, 0x10
+TRAN_BEGIN, TRAN_COMMIT, TRAN_ROLLBACK, TRAN_SAVE = 5, 7, 8, 9
 ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUP, ENCRYPT_REQ = 0, 1, 2, 3
 PACKET_SIZE = 4096
 
 
-class TdsError(Exception):
-    """An ERROR token: number, state, severity, text. At login and in a batch alike."""
-
-    def __init__(self, number, state, severity, text):
-        super().__init__(f"{number}: {text}")
-        self.number, self.state, self.severity, self.text = number, state, severity, text
-
-
 class TdsClosed(Exception):
     """The peer closed the connection where an answer was due."""
-
-
-class TdsProtocolError(Exception):
-    """What came is not TDS as MS-TDS has it."""
 
 
 # ---------------------------------------------------------------------------------------------------- packets
@@ -43,11 +36,12 @@ def packet(kind, payload, status=1, packet_id=1, spid=0):
     return struct.pack(">BBHHBB", kind, status, len(payload) + 8, spid, packet_id & 0xFF, 0) + payload
 
 
-def message(kind, payload, size=PACKET_SIZE):
-    """The packets of one message: EOM on the last only."""
+def message(kind, payload, size=PACKET_SIZE, status=0):
+    """The packets of one message: EOM on the last only, the bits of `status` (a reset) on the first only."""
     room = size - 8
     pieces = [payload[i:i + room] for i in range(0, len(payload), room)] or [b""]
-    return b"".join(packet(kind, piece, 1 if i == len(pieces) - 1 else 0, i + 1) for i, piece in enumerate(pieces))
+    return b"".join(packet(kind, piece, (1 if i == len(pieces) - 1 else 0) | (status if i == 0 else 0), i + 1)
+                    for i, piece in enumerate(pieces))
 
 
 def prelogin_payload(encryption, version=(16, 0, 0, 0), mars=0):
@@ -102,164 +96,78 @@ def login7_payload(user, password, database="", app_name="harness", host_name="h
     return struct.pack("<I", len(body) + 4) + body
 
 
-def batch_payload(sql, transaction=0):
-    """SQLBatch with the ALL_HEADERS that TDS 7.2 and later want."""
-    headers = struct.pack("<IIHQI", 22, 18, 2, transaction, 1)
-    return headers + sql.encode("utf-16-le")
+def all_headers(transaction=0, tds=TDS74):
+    """ALL_HEADERS with the transaction descriptor, where the version has them."""
+    return struct.pack("<IIHQI", 22, 18, 2, transaction, 1) if tds >= TDS72 else b""
 
 
-# ---------------------------------------------------------------------------------------------------- tokens
+def batch_payload(sql, transaction=0, tds=TDS74):
+    return all_headers(transaction, tds) + sql.encode("utf-16-le")
 
 
-class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, count):
-        if self.at + count > len(self.data):
-            raise TdsProtocolError(f"token stream cut short at {self.at}")
-        piece = self.data[self.at:self.at + count]
-        self.at += count
-        return piece
-
-    def number(self, form):
-        return struct.unpack("<" + form, self.take(struct.calcsize(form)))[0]
-
-    def text(self, characters):
-        return self.take(characters * 2).decode("utf-16-le")
+def b_varchar(text):
+    return bytes([len(text.encode("utf-16-le")) // 2]) + text.encode("utf-16-le")
 
 
-_FIXED = {0x1F: 0, 0x30: 1, 0x32: 1, 0x34: 2, 0x38: 4, 0x3A: 4, 0x3B: 4, 0x3C: 8, 0x3D: 8, 0x3E: 8, 0x7A: 4, 0x7F: 8}
-_BYTE_LENGTH = {0x24, 0x26, 0x68, 0x6A, 0x6C, 0x6D, 0x6E, 0x6F}
-_SHORT_LENGTH = {0xA5, 0xA7, 0xAD, 0xAF, 0xE7, 0xEF}
+def plp(data, chunk=65536):
+    """Partially length-prefixed bytes of unknown total, as drivers stream them."""
+    pieces = [data[i:i + chunk] for i in range(0, len(data), chunk)]
+    return struct.pack("<Q", 2**64 - 2) + b"".join(struct.pack("<I", len(p)) + p for p in pieces) + b"\0\0\0\0"
 
 
-def _read_column(r):
-    r.take(6)  # user type, flags
-    kind = r.number("B")
-    column = {"type": kind, "size": 0, "scale": 0}
-    if kind in _BYTE_LENGTH:
-        column["size"] = r.number("B")
-        if kind in (0x6A, 0x6C):
-            r.take(1)
-            column["scale"] = r.number("B")
-    elif kind in _SHORT_LENGTH:
-        column["size"] = r.number("H")
-        if kind in (0xA7, 0xAF, 0xE7, 0xEF):
-            r.take(5)
-    elif kind in (0x29, 0x2A, 0x2B):
-        column["scale"] = r.number("B")
-    elif kind not in _FIXED and kind != 0x28:
-        raise TdsProtocolError(f"column type 0x{kind:02x}")
-    column["name"] = r.text(r.number("B"))
-    return column
+COLLATION = b"\x09\x04\xd0\x00\x34"
 
 
-def _read_plp(r):
-    total = r.number("Q")
-    if total == 0xFFFFFFFFFFFFFFFF:
-        return None
-    pieces = []
-    while True:
-        length = r.number("I")
-        if length == 0:
-            return b"".join(pieces)
-        pieces.append(r.take(length))
+class Parameter:
+    """A parameter of an RPC. The type follows from the value: int, str (nvarchar), bytes (varbinary), float, or MAX when
+    it is long. `raw`: TYPE_INFO and value as bytes instead."""
+
+    def __init__(self, value=None, name="", output=False, raw=None):
+        self.value, self.name, self.output, self.raw = value, name, output, raw
+
+    def encode(self):
+        return b_varchar(self.name) + bytes([int(self.output)]) + (self.raw or self._typed())
+
+    def _typed(self):
+        value = self.value
+        if isinstance(value, int):
+            wide = not -2**31 <= value < 2**31
+            return (b"\x26\x08\x08" if wide else b"\x26\x04\x04") + value.to_bytes(8 if wide else 4, "little", signed=True)
+        if isinstance(value, float):
+            return b"\x6d\x08\x08" + struct.pack("<d", value)
+        if isinstance(value, bytes):
+            return (struct.pack("<BHH", 0xA5, 8000, len(value)) + value if len(value) <= 8000 else
+                    b"\xa5\xff\xff" + plp(value))
+        if value is None:
+            return struct.pack("<BH", 0xE7, 8000) + COLLATION + b"\xff\xff"
+        data = value.encode("utf-16-le")
+        if len(data) <= 8000:
+            return struct.pack("<BH", 0xE7, 8000) + COLLATION + struct.pack("<H", len(data)) + data
+        return b"\xe7\xff\xff" + COLLATION + plp(data)
 
 
-def _read_raw(r, column):
-    kind = column["type"]
-    if kind in _FIXED:
-        return r.take(_FIXED[kind])
-    if kind in _SHORT_LENGTH:
-        if column["size"] == 0xFFFF:
-            return _read_plp(r)
-        length = r.number("H")
-        return None if length == 0xFFFF else r.take(length)
-    length = r.number("B")
-    return r.take(length) if length else None
+def handle_parameter(value=None):
+    """The @handle OUTPUT of sp_prepare and sp_prepexec: an int, NULL to begin with."""
+    return Parameter(value, "", True, b"\x26\x04\x00" if value is None else None)
 
 
-def _convert(raw, column):
-    kind = column["type"]
-    if raw is None:
-        return None
-    if kind in (0x30, 0x32, 0x34, 0x38, 0x7F, 0x26, 0x68):
-        return int.from_bytes(raw, "little", signed=len(raw) > 1)
-    if kind in (0x3B, 0x3E, 0x6D):
-        return struct.unpack("<f" if len(raw) == 4 else "<d", raw)[0]
-    if kind in (0x6A, 0x6C):
-        value = decimal.Decimal(int.from_bytes(raw[1:], "little")).scaleb(-column["scale"])
-        return value if raw[0] else -value
-    if kind in (0xE7, 0xEF):
-        return raw.decode("utf-16-le")
-    if kind in (0xA7, 0xAF):
-        return raw.decode("latin-1")
-    return raw
+def rpc_payload(procedure, parameters, transaction=0, tds=TDS74):
+    """`procedure`: a name, or a ProcID (10 sp_executesql ... 15 sp_unprepare)."""
+    if isinstance(procedure, int):
+        head = struct.pack("<HHH", 0xFFFF, procedure, 0)
+    else:
+        head = struct.pack("<H", len(procedure)) + procedure.encode("utf-16-le") + b"\0\0"
+    parameters = [p if isinstance(p, Parameter) else Parameter(p) for p in parameters]
+    return all_headers(transaction, tds) + head + b"".join(p.encode() for p in parameters)
 
 
-class Response:
-    """One response message, taken apart. `rows` and `columns` are those of all result sets, in order."""
-
-    def __init__(self, payload):
-        self.errors, self.infos, self.env, self.rows, self.columns = [], [], [], [], []
-        self.row_counts, self.loginack, self.features, self.done_status, self.return_status = [], None, [], None, None
-        self._parse(Reader(payload))
-
-    def _parse(self, r):
-        columns = []
-        while r.at < len(r.data):
-            token = r.number("B")
-            if token in (0xAA, 0xAB):
-                self._message(token, Reader(r.take(r.number("H"))))
-            elif token == 0xE3:
-                self._envchange(Reader(r.take(r.number("H"))))
-            elif token == 0xAD:
-                ack = Reader(r.take(r.number("H")))
-                self.loginack = {"interface": ack.number("B"), "tds": int.from_bytes(ack.take(4), "big"),
-                                 "program": ack.text(ack.number("B")), "version": tuple(ack.take(4))}
-            elif token == 0xAE:
-                feature = r.number("B")
-                while feature != 0xFF:
-                    self.features.append((feature, r.take(r.number("I"))))
-                    feature = r.number("B")
-            elif token in (0xFD, 0xFE, 0xFF):
-                self.done_status, _, count = r.number("H"), r.number("H"), r.number("Q")
-                if self.done_status & 0x10:
-                    self.row_counts.append(count)
-            elif token == 0x81:
-                count = r.number("H")
-                columns = [] if count == 0xFFFF else [_read_column(r) for _ in range(count)]
-                self.columns.append([column["name"] for column in columns])
-            elif token == 0xD1:
-                self.rows.append([_convert(_read_raw(r, column), column) for column in columns])
-            elif token == 0xD2:
-                nulls = r.take((len(columns) + 7) // 8)
-                self.rows.append([None if nulls[i // 8] >> (i % 8) & 1 else _convert(_read_raw(r, column), column)
-                                  for i, column in enumerate(columns)])
-            elif token == 0x79:
-                self.return_status = r.number("i")
-            elif token in (0xA9, 0xA5, 0xA4):
-                r.take(r.number("H"))
-            else:
-                raise TdsProtocolError(f"token 0x{token:02x} at {r.at - 1}")
-
-    def _message(self, token, r):
-        number, state, severity = r.number("i"), r.number("B"), r.number("B")
-        error = TdsError(number, state, severity, r.text(r.number("H")))
-        (self.errors if token == 0xAA else self.infos).append(error)
-
-    def _envchange(self, r):
-        kind = r.number("B")
-        if kind in (1, 2, 3, 4, 13, 19):
-            self.env.append((kind, r.text(r.number("B")), r.text(r.number("B"))))
-        else:
-            self.env.append((kind, r.take(len(r.data) - 1), None))
-
-    def raise_error(self):
-        if self.errors:
-            raise self.errors[0]
-        return self
+def tran_payload(kind, name="", isolation=0, begin_next=False, transaction=0, tds=TDS74):
+    """A transaction manager request. `begin_next`: commit or roll back, and begin the next one with `isolation`."""
+    text = name.encode("utf-16-le")
+    body = struct.pack("<H", kind) + (bytes([isolation]) if kind == TRAN_BEGIN else b"") + bytes([len(text)]) + text
+    if kind in (TRAN_COMMIT, TRAN_ROLLBACK):
+        body += bytes([1, isolation, 0]) if begin_next else b"\0"
+    return all_headers(transaction, tds) + body
 
 
 # ---------------------------------------------------------------------------------------------------- dialogue
@@ -284,10 +192,13 @@ class Session:
     """The state of one connection: bytes not yet read, the TLS engine, what the server said at login."""
 
     def __init__(self, user="", password="", database="", encrypt="off", ca_file=None, app_name="harness",
-                 server_name="127.0.0.1", prelogin=True, tds_version=0x74000004, tls_context=None, mars=0):
+                 server_name="127.0.0.1", prelogin=True, tds_version=0x74000004, tls_context=None, mars=0,
+                 packet_size=PACKET_SIZE):
         self.user, self.password, self.database, self.encrypt = user, password, database, encrypt
         self.app_name, self.server_name, self.prelogin, self.mars = app_name, server_name, prelogin, mars
         self.tds_version = tds_version
+        self.asked_packet_size = packet_size
+        self.transaction = 0     # the descriptor for ALL_HEADERS
         self.context = tls_context
         self.ca_file = ca_file
         self.raw = bytearray()   # bytes from the peer, before TLS
@@ -399,12 +310,14 @@ class Session:
         yield from self.negotiate()
         login_only = self.tls and self.encrypt == "login" and self.peer_options[1][0] & 0x3F == ENCRYPT_OFF
         payload = login7_payload(self.user, self.password, self.database, self.app_name, server_name=self.server_name,
-                                 tds_version=self.tds_version)
+                                 tds_version=self.tds_version, packet_size=self.asked_packet_size)
         yield from self.bytes_out(message(PACKET_LOGIN7, payload))
         if login_only:
             self.tls = None  # the answer is plaintext from its first byte; nobody sends close_notify
         _, answer = yield from self.read_message()
-        response = Response(answer).raise_error()
+        response = Response(answer, self.tds_version)
+        self.login_errors = response.errors
+        response.raise_error()
         if response.loginack is None:
             raise TdsProtocolError("login answered without LOGINACK and without ERROR")
         for kind, now, _ in response.env:
@@ -412,11 +325,44 @@ class Session:
                 self.packet_size = int(now)
         return response
 
-    def batch(self, sql):
-        """Runs a batch. Returns the Response; TdsError for its first ERROR token."""
-        yield from self.bytes_out(message(PACKET_BATCH, batch_payload(sql), self.packet_size))
+    # --- requests
+
+    def send(self, kind, payload, status=0):
+        """Sends a request (or an attention) without waiting for the answer. `status`: reset bits."""
+        yield from self.bytes_out(message(kind, payload, self.packet_size, status))
+
+    def receive(self):
+        """The next message of the server as a Response, errors and all."""
         _, answer = yield from self.read_message()
-        return Response(answer).raise_error()
+        response = Response(answer, self.tds_version)
+        for kind, value, _ in response.env:
+            if kind == 8:
+                self.transaction = int.from_bytes(value[1:9], "little")
+            elif kind in (9, 10):
+                self.transaction = 0
+        return response
+
+    def headers(self, status):
+        """Transaction and version for a payload. A reset ends the transaction before the request runs."""
+        if status & STATUS_RESET:
+            self.transaction = 0
+        return {"transaction": self.transaction, "tds": self.tds_version}
+
+    def batch(self, sql, status=0):
+        """Runs a batch. Returns the Response; TdsError for its first ERROR token."""
+        yield from self.send(PACKET_BATCH, batch_payload(sql, **self.headers(status)), status)
+        return (yield from self.receive()).raise_error()
+
+    def rpc(self, procedure, parameters, status=0):
+        """Calls a procedure by name or ProcID. Returns the Response, errors and all."""
+        yield from self.send(PACKET_RPC, rpc_payload(procedure, parameters, **self.headers(status)), status)
+        return (yield from self.receive())
+
+    def tran(self, kind, name="", isolation=0, begin_next=False, status=0):
+        """A transaction manager request. Returns the Response, errors and all."""
+        payload = tran_payload(kind, name, isolation, begin_next, **self.headers(status))
+        yield from self.send(PACKET_TRAN, payload, status)
+        return (yield from self.receive())
 
 
 class TdsClient:
@@ -461,8 +407,29 @@ class TdsClient:
         except StopIteration as end:
             return end.value
 
-    def query(self, sql):
-        return self.run(self.session.batch(sql))
+    def query(self, sql, status=0):
+        return self.run(self.session.batch(sql, status))
+
+    def send(self, sql, status=0):
+        """Sends a batch and does not wait; receive() takes the answer."""
+        self.run(self.session.send(PACKET_BATCH, batch_payload(sql, **self.session.headers(status)), status))
+
+    def receive(self):
+        return self.run(self.session.receive())
+
+    def ask(self, sql, status=0):
+        """As query, but errors stay in the Response."""
+        self.send(sql, status)
+        return self.receive()
+
+    def attention(self):
+        self.run(self.session.send(PACKET_ATTENTION, b""))
+
+    def rpc(self, procedure, *parameters, status=0):
+        return self.run(self.session.rpc(procedure, parameters, status))
+
+    def tran(self, kind, *args, **keys):
+        return self.run(self.session.tran(kind, *args, **keys))
 
     def scalar(self, sql):
         return self.query(sql).rows[0][0]
