@@ -118,15 +118,15 @@ static void test_free_and_wipe(void **) {
 
 static void move_hands_everything_over(void **) {
     iobuf from, to;
-    const uint8_t bytes[] = {1, 2, 3, 4};
-    assert_true(iobuf_append(from, bytes, 100));
+    const uint8_t four[] = {1, 2, 3, 4};
+    assert_true(iobuf_append(from, four, 100));
     iobuf_parse(from, 2);
     iobuf_consume(from, 1);
     iobuf_move(to, from);
     assert_null(from.data);
     assert_int_equal(iobuf_size(from), 0);
     assert_int_equal(iobuf_size(to), 3);
-    assert_memory_equal(iobuf_pending(to).data(), bytes + 1, 3);
+    assert_memory_equal(iobuf_pending(to).data(), four + 1, 3);
     assert_int_equal(iobuf_unparsed(to).size(), 2);
     iobuf_free(to);
 }
