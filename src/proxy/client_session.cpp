@@ -249,7 +249,10 @@ static bool greeting_fill(client_session *s) {
 
 void session_slot_granted(client_session *s) {
     session_move(s, session_state::connecting);
-    server_open(s->root, s->bucket, s);
+    if (server_open(s->root, s->bucket, s) != nullptr)
+        return;
+    slots_release(s->root, s->bucket);
+    refuse(s, proxy_error::internal, "internal", "out of memory");
 }
 
 void session_server_failed(client_session *s) {

@@ -31,6 +31,10 @@ void probe_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
 
 void probe_slot_granted(proxy *root, proxy_bucket *pb) {
     pb->probe = server_open(root, pb, nullptr);
+    if (pb->probe == nullptr) {
+        slots_release(root, pb);
+        return;
+    }
     pb->probe->probing = true;
     pb->probe->deadline = proxy_now(root) + probe_timeout;
 }

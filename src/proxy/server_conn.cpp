@@ -52,7 +52,8 @@ static void close_fd(server_conn *c) {
 
 server_conn *server_open(proxy *root, proxy_bucket *pb, client_session *client) {
     server_conn *c = slab_new(root->server_slab);
-    assert(c != nullptr); // slab_new fails only when the kernel refuses memory altogether
+    if (c == nullptr)
+        return nullptr;
     c->root = root;
     c->bucket = pb;
     c->id = root->next_server_id++;

@@ -52,7 +52,8 @@ struct server_conn {
 using server_list = list<server_conn, &server_conn::node>;
 
 // Begins to connect, with a slot already held. Answers with session_server_ready or session_server_failed of its
-// client, or the probe's counterparts; never from inside this call.
+// client, or the probe's counterparts; never from inside this call. nullptr: out of memory, the slot is the caller's to
+// release.
 server_conn *server_open(proxy *, proxy_bucket *, client_session *client_or_null);
 // Ends it from any state: half-closes, waits for the server's end, releases the slot. Detach the client first.
 void server_close(server_conn *, const char *reason);
