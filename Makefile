@@ -29,6 +29,7 @@ run: build ## the proxy in the foreground (CONFIG=configs/local.yaml BUCKETS=con
 	$(BUILD)/tdsbouncer --config $(CONFIG) --buckets $(BUCKETS)
 
 demo: deps-test build ## the whole thing on this machine: servers, proxies, HAProxy, real clients (DEMO_KEEP=1: leave it running)
+	@tests/clients/setup
 	@scripts/demo
 
 # --- tests
