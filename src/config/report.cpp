@@ -8,7 +8,7 @@ namespace {
 std::string line_for(const place &where, std::string_view what, std::string_view expected) {
     std::string line(where.file);
     if (where.line > 0)
-        line += ":" + std::to_string(where.line);
+        line.append(":").append(std::to_string(where.line));
     if (!where.key.empty())
         line += ": " + where.key;
     line += ": ";

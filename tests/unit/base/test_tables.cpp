@@ -50,7 +50,8 @@ static void test_metric_names_types_labels(void **) {
         assert_int_equal(m.type, e.type);
         std::string labels;
         for (const char *label : m.labels)
-            labels += label ? (labels.empty() ? "" : ",") + std::string(label) : "";
+            if (label != nullptr)
+                labels.append(labels.empty() ? "" : ",").append(label);
         assert_string_equal(labels.c_str(), e.labels);
     }
     for (size_t i = 0; i < static_cast<size_t>(metric::count_); ++i) {

@@ -46,7 +46,8 @@ static int setup(void **state) {
     f->conf.proxy.instance_id = "alone";
     for (uint32_t max : {2U, 1U}) {
         bucket_config b;
-        b.id = "b" + std::to_string(f->conf.buckets.size());
+        b.id = "b";
+        b.id += std::to_string(f->conf.buckets.size());
         b.max_connections = max;
         f->conf.buckets.push_back(b);
     }
