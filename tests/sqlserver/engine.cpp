@@ -213,6 +213,8 @@ static void finish_request(frame &f) {
         if (!f.h->cancelled())
             send_message(f, e);
     }
+    if (s->options.xact_abort && f.h->cancelled()) // an attention ends the transaction only then
+        tran_rollback_all(f, true);
     s->stats.running = false;
     s->end_time = datetime_number(datetime_now(false));
 }

@@ -73,6 +73,24 @@ std::string to_text(const value &v, const type_info &t, int style) {
     return text;
 }
 
+// Bytes that become nvarchar are its UTF-16, an odd last one padded.
+static std::string utf16_bytes_text(std::string_view bytes) {
+    std::string text;
+    auto unit = [&](size_t i) {
+        uint32_t high = i + 1 < bytes.size() ? static_cast<unsigned char>(bytes[i + 1]) : 0u;
+        return high << 8 | static_cast<unsigned char>(bytes[i]);
+    };
+    for (size_t i = 0; i < bytes.size(); i += 2) {
+        uint32_t c = unit(i), next = i + 2 < bytes.size() ? unit(i + 2) : 0;
+        if (c >= 0xD800 && c < 0xDC00 && next >= 0xDC00 && next < 0xE000) {
+            c = 0x10000 + ((c - 0xD800) << 10) + (next - 0xDC00);
+            i += 2;
+        }
+        utf8_put(text, c >= 0xD800 && c < 0xE000 ? 0xFFFD : c);
+    }
+    return text;
+}
+
 // --- lengths
 
 std::string fit_text(std::string text, const type_info &t, bool &cut) {
@@ -231,12 +249,11 @@ static value decimal_to(decimal d, const type_info &from, const type_info &to) {
     }
     bool money = is_money(to.id);
     // integers lose their fraction, money is rounded
-    if (!decimal_rescale(d, money ? 4 : 0, money) || d.magnitude > static_cast<unsigned __int128>(INT64_MAX))
+    auto largest = static_cast<unsigned __int128>(to.id == type_id::smallmoney_ ? INT32_MAX : INT64_MAX);
+    if (!decimal_rescale(d, money ? 4 : 0, money) || d.magnitude > largest + d.negative)
         overflow_to(to);
-    int64_t n = static_cast<int64_t>(d.magnitude);
-    if (to.id == type_id::smallmoney_ && n > INT32_MAX)
-        overflow_to(to);
-    return value_int(d.negative ? -n : n);
+    auto n = static_cast<__int128>(d.magnitude);
+    return value_int(static_cast<int64_t>(d.negative ? -n : n));
 }
 
 static value check_integer(int64_t n, const type_info &to) {
@@ -384,7 +401,8 @@ value convert(const value &v, const type_info &from, const type_info &to, int st
         fail(529, 16, 2, "Explicit conversion from data type %s to %s is not allowed.", type_name(from), type_name(to));
     bool cut;
     if (is_char(to.id)) {
-        std::string text = to_text(v, from, style);
+        bool units = is_binary(from.id) && is_nchar(to.id) && style != 1 && style != 2;
+        std::string text = units ? utf16_bytes_text(v.text) : to_text(v, from, style);
         size_t n = utf16_length(text);
         if (to.length != length_max && n > to.length && is_number(from.id)) {
             if (is_integer(from.id) && !is_nchar(to.id))

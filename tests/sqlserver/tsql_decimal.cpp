@@ -55,7 +55,7 @@ std::string decimal_text(const decimal &d) {
         digits.push_back('0');
     std::reverse(digits.begin(), digits.end());
     if (d.scale > 0)
-        digits.insert(digits.size() - static_cast<size_t>(d.scale), ".");
+        digits.insert(digits.size() - static_cast<size_t>(d.scale), 1, '.');
     return d.negative && d.magnitude != 0 ? "-" + digits : digits;
 }
 

@@ -31,16 +31,9 @@ static const char *const isolation_names[] = {
     "", "read uncommitted", "read committed", "repeatable read", "serializable", "snapshot"};
 
 static void set_language(frame &f, const std::string &name) {
-    static const char *const known[] = {"us_english", "english",   "british", "german",  "deutsch",
-                                        "french",     "spanish",   "polish",  "polski",  "italian",
-                                        "portuguese", "brazilian", "dutch",   "russian", "swedish"};
-    bool found = false;
-    for (const char *k : known)
-        found = found || same_name(name, k);
-    if (!found)
-        fail(2741, 16, 1, "Cannot find the language '%s' in syslanguages.", name.c_str());
     std::string before = f.s->options.language;
-    f.s->options.language = same_name(name, "english") ? "us_english" : name;
+    if (!language_apply(f.s->options, name))
+        fail(2741, 16, 1, "Cannot find the language '%s' in syslanguages.", name.c_str());
     f.h->env_text(env::language, f.s->options.language, before);
     f.h->message(5703, 1, 0, "Changed language setting to " + f.s->options.language + ".", f.procedure, 1);
 }

@@ -7,27 +7,35 @@
 
 namespace sqlserver {
 
-// One frame of a procedure or of dynamic SQL; SET options other than those of the session are restored after a
-// procedure.
+// One frame of a procedure or of dynamic SQL: SET options, the isolation level and the database are restored after it.
 struct nested {
     session *s;
     set_options saved;
-    bool restore;
+    int32_t isolation;
+    std::string db;
     int nest;
-    nested(session *s_, bool restore_) : s(s_), saved(s_->options), restore(restore_), nest(s_->nest) {
+    explicit nested(session *s_) : s(s_), saved(s_->options), isolation(s_->isolation), db(s_->db), nest(s_->nest) {
         if (s->nest >= 32)
             fail(217, 16, 1, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).");
         s->nest++;
     }
     ~nested() {
         s->nest = nest;
-        if (!restore)
-            return;
-        std::string language = s->options.language, context = s->options.context_info;
+        std::string context = s->options.context_info;
         s->options = saved;
         s->options.context_info = context;
+        s->isolation = isolation;
+        s->db = db;
     }
 };
+
+// Tells the client what `nested` takes back. Not in its destructor: sending may switch fibers.
+static void announce_return(host &h, const nested &n) {
+    if (n.s->db != n.db)
+        h.env_text(env::database, n.db, n.s->db);
+    if (n.s->options.language != n.saved.language)
+        h.env_text(env::language, n.saved.language, n.s->options.language);
+}
 
 // Gives the parameters their values: by name, by position, or by default.
 static void set_parameters(frame &f, const std::vector<declaration> &declared, std::vector<call_argument> &arguments,
@@ -119,9 +127,7 @@ static flow check_trancount(frame &caller, frame &f, int before, flow r) {
 flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &parameters,
                std::string_view parameters_text, std::vector<call_argument> &arguments, size_t first, bool in_proc) {
     session *s = f.s;
-    nested guard(s, false);
-    bool nocount = s->options.nocount;
-    std::string db = s->db;
+    nested guard(s);
     frame inner;
     inner.s = s;
     inner.h = f.h;
@@ -130,20 +136,17 @@ flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &
     inner.capture = f.capture;
     inner.tree = cached_parse(s, text, parameters, parameters_text);
     set_parameters(inner, parameters, arguments, first, "");
-    int before = s->trancount;
     flow r = run_frame(inner, inner.tree->body);
-    if (f.parent != nullptr || in_proc) // options set by dynamic SQL end with it
-        s->options.nocount = nocount;
+    announce_return(*f.h, guard);
     if (r != flow::error && r != flow::abort)
         copy_outputs(inner, parameters, arguments, first);
-    (void)before;
     return r == flow::return_ ? flow::next : r;
 }
 
 static flow call_user_procedure(frame &caller, const resolved &p, std::vector<call_argument> &arguments,
                                 int32_t &status) {
     session *s = caller.s;
-    nested guard(s, true);
+    nested guard(s);
     frame f;
     f.s = s;
     f.h = caller.h;
@@ -159,12 +162,12 @@ static flow call_user_procedure(frame &caller, const resolved &p, std::vector<ca
     s->options.quoted_identifier = quoted;
     set_parameters(f, create.declarations, arguments, 0, p.object->name);
     int before = s->trancount;
-    std::string db = s->db;
     if (p.db != nullptr && !same_name(p.db->name, s->db))
-        s->db = p.db->name;
+        s->db = p.db->name; // the client is not told: USE is not allowed in a procedure
     flow r = run_frame(f, create.body);
     if (p.db != nullptr)
-        s->db = db;
+        s->db = guard.db;
+    announce_return(*caller.h, guard);
     r = check_trancount(caller, f, before, r);
     if (r == flow::error || r == flow::abort) {
         status = -6;

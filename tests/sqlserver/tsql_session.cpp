@@ -99,6 +99,32 @@ void drop_temp(session *s, const std::string &name, host *) {
     s->temp_version++;
 }
 
+bool language_apply(set_options &o, std::string_view name) {
+    struct language {
+        const char *name, *alias, *date_format;
+        int32_t date_first;
+    };
+    static const language all[] = {
+        // of sys.syslanguages
+        {"us_english", "English", "mdy", 7},     {"Deutsch", "German", "dmy", 1},
+        {"Français", "French", "dmy", 1},        {"Dansk", "Danish", "dmy", 1},
+        {"Español", "Spanish", "dmy", 1},        {"Italiano", "Italian", "dmy", 1},
+        {"Nederlands", "Dutch", "dmy", 1},       {"Norsk", "Norwegian", "dmy", 1},
+        {"Português", "Portuguese", "dmy", 7},   {"Suomi", "Finnish", "dmy", 1},
+        {"Svenska", "Swedish", "ymd", 1},        {"polski", "Polish", "dmy", 1},
+        {"русский", "Russian", "dmy", 1},        {"Português (Brasil)", "Brazilian", "dmy", 7},
+        {"British", "British English", "dmy", 1}};
+    for (const language &l : all) {
+        if (!same_name(name, l.name) && !same_name(name, l.alias))
+            continue;
+        o.language = l.name;
+        o.date_format = l.date_format;
+        o.date_first = l.date_first;
+        return true;
+    }
+    return false;
+}
+
 // What a login starts with: ODBC and OLE DB drivers switch the ANSI options on, db-lib does not.
 void session_defaults(session *s) {
     set_options o;
@@ -106,7 +132,7 @@ void session_defaults(session *s) {
     o.ansi_nulls = o.ansi_null_dflt_on = o.ansi_padding = o.ansi_warnings = o.concat_null_yields_null =
         o.quoted_identifier = odbc;
     o.text_size = odbc ? INT32_MAX : 4096;
-    o.language = s->login.language.empty() ? "us_english" : s->login.language;
+    language_apply(o, s->login.language); // an unknown one leaves the default
     s->options = s->login_options = o;
 }
 

@@ -149,6 +149,8 @@ std::shared_ptr<const batch> cached_parse(session *s, std::string_view text, con
                                           std::string_view parameters);
 void drop_temp(session *s, const std::string &lower_name, host *h);
 void session_defaults(session *s);
+// Sets the language and the date settings that come with it, by name or English name. False: unknown.
+bool language_apply(set_options &o, std::string_view name);
 
 // --- tsql_tran.cpp: transactions
 void tran_begin(frame &f, const std::string &name, bool by_text);

@@ -52,14 +52,25 @@ flow sp_executesql(frame &f, arguments_t &all, int32_t &status) {
         fail(214, 16, 2, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.");
     std::string parameters = all.size() > 1 && !all[1].val.null ? convert(all[1].val, all[1].type, t_max).text : "";
     std::string text = statement->val.text;
+    f.s->last_error = 0;
     flow r = run_prepared(f, text, parameters, all, std::min<size_t>(2, all.size()));
-    status = r == flow::next ? 0 : f.s->last_error;
+    status = f.s->last_error; // @@ERROR of the text's last statement
     return r;
 }
 
-int32_t new_handle(session *s, const std::string &text, const std::string &parameters) {
-    cached_parse(s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters),
-                 parameters);
+int32_t new_handle(frame &f, const std::string &text, const std::string &parameters) {
+    session *s = f.s;
+    std::optional<sql_error> wrong;
+    try {
+        cached_parse(s, text, trim(parameters).empty() ? std::vector<declaration>() : parse_parameters(parameters),
+                     parameters);
+    } catch (const sql_error &thrown) {
+        wrong = thrown; // sent outside of the catch block: sending may switch fibers
+    }
+    if (wrong && s->try_depth == 0)
+        send_message(f, *wrong);
+    if (wrong)
+        fail(8180, 16, 1, "Statement(s) could not be prepared.");
     int32_t handle = s->next_handle++;
     s->handles[handle] = {text, parameters};
     return handle;
@@ -70,7 +81,7 @@ flow sp_prepare(frame &f, arguments_t &all, int32_t &) {
     if (all.size() < 3)
         fail(201, 16, 10, "Procedure or function 'sp_prepare' expects parameter '@stmt', which was not supplied.");
     std::string parameters = text_argument(all, 1, "@params"), text = text_argument(all, 2, "@stmt");
-    all[0].val = value_int(new_handle(f.s, text, parameters));
+    all[0].val = value_int(new_handle(f, text, parameters));
     all[0].type = t_int;
     all[0].output = true;
     bool metadata = all.size() > 3 && (int_argument(all, 3, "@options") & 1) != 0;
@@ -118,7 +129,7 @@ flow sp_prepexec(frame &f, arguments_t &all, int32_t &) {
     std::string text = convert(all[2].val, all[2].type, t_max).text;
     if (!all[0].val.null)
         f.s->handles.erase(static_cast<int32_t>(convert(all[0].val, all[0].type, t_bigint).i64));
-    all[0].val = value_int(new_handle(f.s, text, parameters));
+    all[0].val = value_int(new_handle(f, text, parameters));
     all[0].type = t_int;
     all[0].output = true;
     return run_prepared(f, text, parameters, all, 3);

@@ -286,7 +286,9 @@ static std::string values_text(binder &b, const std::vector<std::vector<expr_ptr
     for (size_t r = 0; r < bound_rows.size(); r++) {
         text += r > 0 ? " UNION ALL SELECT " : "SELECT ";
         for (size_t c = 0; c < bound_rows[r].size(); c++)
-            text += (c > 0 ? "," : "") + emit_collated(b, bound_rows[r][c]) + " AS c" + std::to_string(c + 1);
+            text.append(c > 0 ? "," : "")
+                .append(emit_collated(b, bound_rows[r][c]))
+                .append(" AS c" + std::to_string(c + 1));
     }
     items = bound_rows[0];
     return text;

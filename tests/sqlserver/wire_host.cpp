@@ -197,7 +197,7 @@ void host_next_rpc(wire_host &h) {
 }
 
 void host_finish(wire_host &h, bool rpc) {
-    bool broken = h.dropped || (h.c->cancelled && !h.has_done);
+    bool broken = h.dropped || h.c->cancelled; // a cancelled response ends with an error of its own
     if (broken || !h.has_done) {
         flush_done(h, true);
         h.has_done = true;

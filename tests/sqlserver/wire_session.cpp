@@ -78,7 +78,6 @@ const char *login_error_text(int64_t number) {
     case 17809:
         return "Could not connect because the maximum number of user connections has already been reached. The system "
                "administrator can use sp_configure to increase the maximum value. The connection has been closed.";
-    case 4060: return "Cannot open database requested by the login. The login failed.";
     case 18486: return "Login failed because the account is currently locked out.";
     case 18487: return "Login failed. The password of the account has expired.";
     case 18488: return "Login failed. The password of the account must be changed.";
@@ -91,6 +90,20 @@ const char *login_error_text(int64_t number) {
 
 uint8_t login_error_severity(int64_t number) {
     return number == 17809 || number == 40501 ? 20 : number == 4060 ? 11 : number == 40613 ? 17 : 14;
+}
+
+// 4060 never comes alone.
+void send_login_error(wire_host &h, int64_t error, const login_request &q) {
+    auto send = [&](int64_t number, const std::string &text) {
+        h.message(static_cast<int32_t>(number), 1, login_error_severity(number), text, "", 1);
+    };
+    std::string failed = "Login failed for user '" + q.user + "'.";
+    if (error == 4060)
+        send(4060, "Cannot open database \"" + q.database + "\" requested by the login. The login failed.");
+    if (error == 4060 || error == 18456)
+        send(18456, failed);
+    else
+        send(error, login_error_text(error));
 }
 
 // The errors that the wire half knows without the engine. 0: none.
@@ -139,7 +152,7 @@ void run_login(conn *c) {
     if (error == 17809)
         c->srv->stats.refused++;
     if (error != 0)
-        h.message(static_cast<int32_t>(error), 1, login_error_severity(error), login_error_text(error), "", 1);
+        send_login_error(h, error, c->login->request);
     else if (!c->closing)
         c->sess = engine_login(c->srv->eng, c->login->request, h);
     c->login->request.password.clear();

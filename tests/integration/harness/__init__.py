@@ -47,7 +47,9 @@ What `t` makes (all return objects of this package; every process has .pid .runn
     t.haproxy(proxies)                      .port .states() .wait_state(proxy_name, "DOWN") .ask(stats command)
     t.crowd(target, encrypt=, query=)       .open(n, hold=, abrupt=) .release() .wait_state() .wait_all() .errors()
                                             .members[i].state .error_number .login_seconds .rows
-    t.client(target, encrypt=)              a raw session: .query(sql).rows .scalar(sql) .session .socket .close()
+    t.client(target, encrypt=)              a raw session: .query(sql).rows .scalar(sql) .ask(sql).errors
+                                            .rpc(name or ProcID, *parameters) .tran(TRAN_BEGIN) .send(sql) .attention()
+                                            .receive() .session .socket .close(); status=STATUS_RESET on any request
     t.driver(name, target, scenario, encrypt=, **options)   a real driver (tests/clients): .rc .out .error
     t.process(argv)                         anything else
     t.certificate()                         (cert file, key file) for localhost, self-signed

@@ -197,7 +197,9 @@ class Session:
         self.user, self.password, self.database, self.encrypt = user, password, database, encrypt
         self.app_name, self.server_name, self.prelogin, self.mars = app_name, server_name, prelogin, mars
         self.tds_version = tds_version
+        self.tds = TDS74 if tds_version == 0x08000000 else tds_version  # what the tokens look like
         self.asked_packet_size = packet_size
+        self.largest_packet = 0  # that came
         self.transaction = 0     # the descriptor for ALL_HEADERS
         self.context = tls_context
         self.ca_file = ca_file
@@ -250,6 +252,7 @@ class Session:
                 yield from self.more()
             kind = first if kind is None else kind
             self.spid = spid
+            self.largest_packet = max(self.largest_packet, length)
             payload += self.plain[8:length]
             del self.plain[:length]
             if status & 1:
@@ -315,7 +318,7 @@ class Session:
         if login_only:
             self.tls = None  # the answer is plaintext from its first byte; nobody sends close_notify
         _, answer = yield from self.read_message()
-        response = Response(answer, self.tds_version)
+        response = Response(answer, self.tds)
         self.login_errors = response.errors
         response.raise_error()
         if response.loginack is None:
@@ -334,7 +337,7 @@ class Session:
     def receive(self):
         """The next message of the server as a Response, errors and all."""
         _, answer = yield from self.read_message()
-        response = Response(answer, self.tds_version)
+        response = Response(answer, self.tds)
         for kind, value, _ in response.env:
             if kind == 8:
                 self.transaction = int.from_bytes(value[1:9], "little")
@@ -346,7 +349,7 @@ class Session:
         """Transaction and version for a payload. A reset ends the transaction before the request runs."""
         if status & STATUS_RESET:
             self.transaction = 0
-        return {"transaction": self.transaction, "tds": self.tds_version}
+        return {"transaction": self.transaction, "tds": self.tds}
 
     def batch(self, sql, status=0):
         """Runs a batch. Returns the Response; TdsError for its first ERROR token."""

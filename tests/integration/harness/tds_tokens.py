@@ -120,6 +120,11 @@ def _read_raw(r, column):
     return r.take(length) if length else None
 
 
+def _decimal(number, scale):
+    """Exact: arithmetic of Decimal would round to its context's 28 digits."""
+    return decimal.Decimal((int(number < 0), tuple(map(int, str(abs(number)))), -scale))
+
+
 def _clock(ticks, scale):
     """Units of 10**-scale s since midnight as text."""
     seconds, fraction = divmod(ticks, 10**scale)
@@ -164,7 +169,7 @@ def _convert(raw, column):
         return _convert_date(raw, kind, column["scale"])
     if kind in (0x3C, 0x6E, 0x7A):
         raw = raw if len(raw) == 4 else raw[4:] + raw[:4]  # the high half comes first
-        return decimal.Decimal(int.from_bytes(raw, "little", signed=True)).scaleb(-4)
+        return _decimal(int.from_bytes(raw, "little", signed=True), 4)
     if kind == 0x24:
         return str(uuid.UUID(bytes_le=raw)).upper()
     if kind == 0x62:
@@ -174,8 +179,8 @@ def _convert(raw, column):
     if kind in (0x3B, 0x3E, 0x6D):
         return struct.unpack("<f" if len(raw) == 4 else "<d", raw)[0]
     if kind in (0x6A, 0x6C):
-        value = decimal.Decimal(int.from_bytes(raw[1:], "little")).scaleb(-column["scale"])
-        return value if raw[0] else -value
+        number = int.from_bytes(raw[1:], "little")
+        return _decimal(number if raw[0] else -number, column["scale"])
     if kind in (0xE7, 0xEF, 0x63, 0xF1):
         return raw.decode("utf-16-le")
     if kind in (0xA7, 0xAF, 0x23):
