@@ -1,5 +1,5 @@
-// Every error that the proxy itself answers to a client, in one table: number, severity, the metric label and the text.
-// DESIGN section 7 is the contract; docs are checked against this table.
+// Every error that the proxy itself answers to a client, in one table: number, severity and text.
+// README and docs/ are checked against this table.
 #pragma once
 
 #include <cstddef>

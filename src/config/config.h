@@ -1,4 +1,4 @@
-// What the two YAML files say, checked and with defaults filled in (DESIGN section 8).
+// What the two YAML files say, checked and with defaults filled in (docs/configuration.md).
 //
 // Every key of the files has one row in the option table (config/option_table.cpp): name, type, default, range,
 // where it goes, one sentence. Loading, --check-config and the documents read that table and nothing else.

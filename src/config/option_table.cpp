@@ -1,4 +1,4 @@
-// The option table itself. DESIGN section 8 is the contract; what each field of a row means is in option_table.h.
+// The option table itself; docs/configuration.md is made from it. What each field of a row means is in option_table.h.
 #include "config/option_table.h"
 
 // The address of a member of the section's struct.

@@ -1,4 +1,4 @@
-// The coordinator: how many server connections of each bucket this instance may hold (DESIGN section 6).
+// The coordinator: how many server connections of each bucket this instance may hold (docs/architecture.md).
 //
 //      pool/proxy  --coord_want/coord_release-->  coordinator  --EVALSHA-->  Redis, shared by all instances
 //                  <--granted, refused, freed, max, mode--

@@ -1,5 +1,4 @@
-// The HTTP side: health on one port, metrics on another, one civetweb context with a few threads (DESIGN sections 9,
-// 10).
+// The HTTP side: health on one port, metrics on another, one civetweb context with a few threads.
 //
 // The loop publishes a snapshot; the HTTP threads only read it and the metrics registry. They never touch loop state.
 #pragma once

@@ -1,5 +1,5 @@
 // A client's first message in passthrough, as far as the proxy looks at it: complete or not, sound or not, and what it
-// tells about the bucket (tds-protocol 2.1: the first byte on a new connection).
+// tells about the bucket.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ static constexpr const char *outcome_names[] = {"acquired",  "acquired_after_wai
                                                 "cancelled", "rejected_queue_full", "error"};
 static_assert(std::size(outcome_names) == static_cast<size_t>(slot_outcome::count_));
 
-// Reasons of pins (DESIGN section 4). None happens in passthrough; dashboards find the series at 0.
+// Reasons of pins of transaction mode. None happens in passthrough; dashboards find the series at 0.
 static constexpr const char *pin_reasons[] = {"transaction", "cursor", "temp_table", "bulk_load",   "session_state",
                                               "handle",      "auth",   "mars",       "last_values", "prepared"};
 

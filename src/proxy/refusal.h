@@ -1,5 +1,5 @@
 // Answering a passthrough client with an error: the proxy completes PRELOGIN, TLS (with its own certificate) and LOGIN7
-// itself, so that every driver shows number and text (DESIGN section 7).
+// itself, so that every driver shows number and text (docs/architecture.md).
 #pragma once
 
 struct client_session;

@@ -1,4 +1,4 @@
-// LOGIN7: a client's login (MS-TDS 2.2.6.4; tds-protocol section 3). Input from unauthenticated strangers: every
+// LOGIN7: a client's login (MS-TDS 2.2.6.4). Input from unauthenticated strangers: every
 // offset and length is checked, nothing is allocated by a length that was not checked.
 //
 //      payload = fixed part (94 bytes, 86 before TDS 7.2) + areas that the fixed part's offsets point to

@@ -1,4 +1,4 @@
-// TDS packets and messages (MS-TDS 2.2.3; tds-protocol section 1).
+// TDS packets and messages (MS-TDS 2.2.3).
 //
 //      message  = packet, packet, ... packet with EOM
 //      packet   = header (8 bytes) + payload

@@ -1,4 +1,4 @@
-// PRELOGIN: the options both sides exchange before TLS and login (MS-TDS 2.2.6.5; tds-protocol 2.2 to 2.4).
+// PRELOGIN: the options both sides exchange before TLS and login (MS-TDS 2.2.6.5).
 //
 //      payload = option table (token, offset BE, length BE)* 0xFF, then the options' data
 #pragma once

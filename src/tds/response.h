@@ -1,4 +1,4 @@
-// Builds what a server sends: tokens, and the packets that carry them (MS-TDS 2.2.7; tds-protocol 4, 6.3, 7).
+// Builds what a server sends: tokens, and the packets that carry them (MS-TDS 2.2.7).
 // `version` is always the client's TDS version: it decides the width of line numbers and row counts.
 #pragma once
 

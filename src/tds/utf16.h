@@ -1,4 +1,4 @@
-// UTF-16LE of the wire to UTF-8 and back (tds-protocol section 0). The wire may hold lone surrogates: they become
+// UTF-16LE of the wire to UTF-8 and back. The wire may hold lone surrogates: they become
 // U+FFFD. UTF-8 that is not well formed becomes U+FFFD too, so every conversion succeeds.
 #pragma once
 

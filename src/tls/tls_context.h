@@ -1,4 +1,4 @@
-// The proxy's certificate and key, and the two ways in which clients speak TLS to it (tds-protocol 2.5 to 2.8):
+// The proxy's certificate and key, and the two ways in which clients speak TLS to it:
 //   wrapped   handshake inside PRELOGIN packets, TDS 7.x: exactly TLS 1.2, because TLS 1.3 breaks that wrapping
 //   strict    TLS first, TDS 8.0: TLS 1.2 or 1.3, ALPN tds/8.0 selected if offered
 #pragma once

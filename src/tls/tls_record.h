@@ -1,5 +1,5 @@
 // Borders of TLS records (RFC 8446 section 5.1). In login-only mode TLS ends in the middle of the stream, so that the
-// engine must be given one record at a time (tds-protocol 2.6).
+// engine must be given one record at a time.
 //
 //      type | version 3.x | length BE | fragment
 #pragma once

@@ -1,4 +1,4 @@
-"""The coordinator against a real Redis: sharing, deaths, pauses, limits changed at run time (DESIGN section 6).
+"""The coordinator against a real Redis: sharing, deaths, pauses, limits changed at run time (docs/architecture.md).
 
 The invariant in nearly all of them: the slots held over all agents, counted at every grant, never exceed the limit.
 """

@@ -118,7 +118,7 @@ class Redis(Process):
     def members(self, key):
         return set(self.cmd("SMEMBERS", key))
 
-    # The proxy's keys (DESIGN section 6).
+    # The proxy's keys (docs/architecture.md).
     def slots(self, bucket, prefix="proxy"):
         """Slots in use over all instances: `<prefix>:bucket:<id>:count`, 0 when missing."""
         return self.get_int(f"{prefix}:bucket:{bucket}:count", 0)
