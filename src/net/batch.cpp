@@ -37,10 +37,6 @@ void net_batch_destroy(net_batch *b) {
     delete b;
 }
 
-bool net_batch_has_ring(const net_batch *b) {
-    return b->has_ring;
-}
-
 static void run_plainly(net_batch_op &op) {
     do {
         op.result = op.send ? send(op.fd, op.data, op.size, MSG_NOSIGNAL | MSG_DONTWAIT)

@@ -24,7 +24,6 @@ struct net_batch_op {
 // Never null; `with_ring` false forgoes io_uring. `depth`: operations per system call.
 net_batch *net_batch_create(uint32_t depth, bool with_ring);
 void net_batch_destroy(net_batch *);
-bool net_batch_has_ring(const net_batch *);
 
 // Performs all of them, in no order that may be relied on.
 void net_batch_run(net_batch *, std::span<net_batch_op> ops);

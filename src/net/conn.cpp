@@ -63,6 +63,15 @@ ssize_t net_send(net_conn *conn, std::span<const uint8_t> bytes) {
     }
 }
 
+ssize_t net_discard(net_conn *conn, std::span<uint8_t> scratch) {
+    for (int i = 0; i < 16; ++i) { // then others have their turn
+        ssize_t n = net_recv(conn, scratch);
+        if (n <= 0)
+            return n;
+    }
+    return net_again;
+}
+
 void net_conn_shutdown(net_conn *conn) {
     shutdown(conn->fd, SHUT_WR);
 }

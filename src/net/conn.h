@@ -48,6 +48,10 @@ ssize_t net_recv(net_conn *, std::span<uint8_t> room);
 // Bytes written (>= 0), net_again, or another negative errno. Never raises SIGPIPE.
 ssize_t net_send(net_conn *, std::span<const uint8_t> bytes);
 
+// Reads into `scratch` and forgets, for a while: 0 at the peer's FIN, net_again when there may be more to come, or
+// another negative errno.
+ssize_t net_discard(net_conn *, std::span<uint8_t> scratch);
+
 // Sends FIN after what has been written; reading goes on.
 void net_conn_shutdown(net_conn *);
 // Makes the close that follows an RST instead of a FIN.

@@ -124,15 +124,12 @@ void session_linger(client_session *s, const char *reason) {
 }
 
 static void linger_read(client_session *s) {
-    for (int i = 0; i < 16; ++i) {
-        ssize_t n = net_recv(&s->client, s->root->relays.scratch);
-        if (n == net_again)
-            return;
-        if (n <= 0) {
-            session_close(s, s->reason);
-            return;
-        }
-    }
+    if (net_discard(&s->client, s->root->relays.scratch) != net_again)
+        session_close(s, s->reason);
+}
+
+void session_client_ended(client_session *s, ssize_t n) {
+    session_close(s, n == 0 ? "client left" : "client lost", n == 0 ? "" : strerror(static_cast<int>(-n)));
 }
 
 // ---- greeting --------------------------------------------------------------------------------------------------
@@ -238,7 +235,7 @@ static bool greeting_fill(client_session *s) {
     if (n == net_again)
         return true;
     if (n <= 0) {
-        session_close(s, n == 0 ? "client left" : "client lost", n == 0 ? "" : strerror(static_cast<int>(-n)));
+        session_client_ended(s, n);
         return false;
     }
     iobuf_fill(s->greeting, static_cast<size_t>(n));

@@ -76,6 +76,8 @@ void session_server_failed(client_session *);
 void session_linger(client_session *, const char *reason);
 // Ends it now. `reason` is a constant for the log. Its slot goes back once the server has closed its end.
 void session_close(client_session *, const char *reason, std::string_view detail = {});
+// The same, because net_recv of the client gave this `n`: 0 or a negative errno.
+void session_client_ended(client_session *, ssize_t n);
 // Its client's or its server's descriptor has something to read or to write, while relaying.
 void session_relay_event(client_session *, const net_conn *, unsigned events);
 // One direction has moved, in this loop turn's batch or alone; `bytes_before`: its count before that.

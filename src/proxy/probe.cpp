@@ -71,8 +71,7 @@ void probe_readable(server_conn *c) {
     proxy *root = c->root;
     proxy_bucket *pb = c->bucket;
     probe_end(c);
-    if (bucket_server_ok(pb->core, proxy_now(root), (uv_hrtime() - c->try_started) / 1000))
-        log_info("server is up", {{"bucket", pb->core.id}, {"latency_us", pb->core.latency_us}});
+    slots_server_up(root, pb, (uv_hrtime() - c->try_started) / 1000);
     server_close(c, "probe done");
 }
 
@@ -80,15 +79,8 @@ void probe_failed(server_conn *c, const char *detail) {
     proxy *root = c->root;
     proxy_bucket *pb = c->bucket;
     probe_end(c);
-    bool went_down = bucket_server_failed(pb->core, proxy_now(root), proxy_random(root), detail);
+    slots_server_failed(root, pb, detail);
     if (pb->core.health != server_health::down)
         pb->core.probe_at = proxy_now(root) + pb->core.retry.min; // find out soon whether it is down
-    log_fields fields = {{"bucket", pb->core.id}, {"error", detail}, {"failures", pb->core.failures}};
-    if (went_down)
-        log_error("server is down: circuit open, failing fast", fields);
-    else
-        log_debug("server probe failed", fields);
     server_close(c, "probe failed");
-    if (went_down)
-        slots_deny_all(root, pb, proxy_error::server_lost, "");
 }

@@ -57,7 +57,6 @@ struct proxy_bucket {
     bucket_metrics metrics{};
     waiter probe_wait;            // the background probe's place in the queue
     server_conn *probe = nullptr; // its connection, while it has one
-    uint32_t serving = 0;         // server connections that serve a client session
 };
 
 struct proxy {

@@ -37,7 +37,7 @@ static bool refusal_flush(client_session *s) {
         if (n == net_again)
             return true;
         if (n < 0) {
-            session_close(s, "client lost", strerror(static_cast<int>(-n)));
+            session_client_ended(s, n);
             return false;
         }
         client_login_sent(s->login, static_cast<size_t>(n));
@@ -119,7 +119,7 @@ void refusal_event(client_session *s, unsigned events) {
         if (n == net_again)
             return;
         if (n <= 0) {
-            session_close(s, n == 0 ? "client left" : "client lost", n == 0 ? "" : strerror(static_cast<int>(-n)));
+            session_client_ended(s, n);
             return;
         }
         auto got = std::span(s->root->relays.scratch).first(static_cast<size_t>(n));

@@ -17,13 +17,9 @@ static server_list &state_list(server_conn *c) {
 }
 
 static void server_move(server_conn *c, server_state to) {
-    if (c->state == server_state::serving)
-        --c->bucket->serving;
     list_remove(state_list(c), *c);
     c->state = to;
     list_push_back(state_list(c), *c);
-    if (to == server_state::serving)
-        ++c->bucket->serving;
 }
 
 static void server_free(server_conn *c) {
@@ -107,15 +103,10 @@ static void try_failed(server_conn *c, const char *detail) {
         owner_failed(c, detail);
         return;
     }
-    bool went_down = bucket_server_failed(pb->core, proxy_now(root), proxy_random(root), detail);
+    slots_server_failed(root, pb, detail);
     net_target_expire(&pb->target);
     if (pb->core.health == server_health::down) {
-        if (went_down)
-            log_error("server is down: circuit open, failing fast",
-                      {{"bucket", pb->core.id}, {"error", detail}, {"failures", pb->core.failures}});
         give_up(c, detail);
-        if (went_down)
-            slots_deny_all(root, pb, proxy_error::server_lost, "");
         return;
     }
     c->retry_at = proxy_now(root) + backoff_next(c->retry, proxy_random(root));
@@ -124,17 +115,14 @@ static void try_failed(server_conn *c, const char *detail) {
 static void connected(server_conn *c) {
     proxy *root = c->root;
     proxy_bucket *pb = c->bucket;
-    uint64_t latency = (uv_hrtime() - c->try_started) / 1000;
     c->connected = true;
     c->deadline = 0;
-    c->last_progress = proxy_now(root);
     if (c->probing) {
         c->deadline = proxy_now(root) + pb->conf->connection_timeout;
         probe_connected(c);
         return;
     }
-    if (bucket_server_ok(pb->core, proxy_now(root), latency))
-        log_info("server is up", {{"bucket", pb->core.id}, {"latency_us", latency}});
+    slots_server_up(root, pb, (uv_hrtime() - c->try_started) / 1000);
     server_move(c, server_state::serving);
     session_server_ready(c->client);
 }
@@ -218,15 +206,9 @@ void server_gone(server_conn *c, const char *reason) {
 }
 
 static void closing_readable(server_conn *c) {
-    for (int i = 0; i < 16; ++i) {
-        ssize_t n = net_recv(&c->conn, c->root->relays.scratch);
-        if (n == net_again)
-            return;
-        if (n <= 0) {
-            server_release(c, n == 0 ? "closed by both" : "reset");
-            return;
-        }
-    }
+    ssize_t end = net_discard(&c->conn, c->root->relays.scratch);
+    if (end != net_again)
+        server_release(c, end == 0 ? "closed by both" : "reset");
 }
 
 void server_overdue(server_conn *c) {
@@ -263,7 +245,7 @@ void server_tick(server_conn *c, uint64_t now) {
     }
     if (c->deadline != 0 && now >= c->deadline) {
         if (!c->probing)
-            bucket_server_failed(c->bucket->core, now, proxy_random(c->root), "connection_timeout");
+            slots_server_failed(c->root, c->bucket, "connection_timeout");
         give_up(c, "connection_timeout");
         return;
     }

@@ -38,7 +38,6 @@ struct server_conn {
     uint64_t deadline = 0;    // connecting: give up; closing: release anyway
     uint64_t retry_at = 0;    // connecting, between two tries
     uint64_t try_started = 0; // uv_hrtime of the try under way, for the latency
-    uint64_t last_progress = 0;
     backoff retry;
     uint16_t next_address = 0;
     server_state state = server_state::connecting;

@@ -161,3 +161,19 @@ void slots_deny_all(proxy *root, proxy_bucket *pb, proxy_error error, const char
     while (waiter *w = waitq_pop(pb->core.queue))
         deny(root, pb, w, error, detail);
 }
+
+void slots_server_up(proxy *root, proxy_bucket *pb, uint64_t latency_us) {
+    if (bucket_server_ok(pb->core, proxy_now(root), latency_us))
+        log_info("server is up", {{"bucket", pb->core.id}, {"latency_us", latency_us}});
+}
+
+void slots_server_failed(proxy *root, proxy_bucket *pb, const char *detail) {
+    bool went_down = bucket_server_failed(pb->core, proxy_now(root), proxy_random(root), detail);
+    log_fields fields = {{"bucket", pb->core.id}, {"error", detail}, {"failures", pb->core.failures}};
+    if (!went_down) {
+        log_debug("server cannot be reached", fields);
+        return;
+    }
+    log_error("server is down: circuit open, failing fast", fields);
+    slots_deny_all(root, pb, proxy_error::server_lost, "");
+}
