@@ -85,3 +85,29 @@ def test_server_that_never_closes_is_counted_as_excess(t):
     proxy.wait_metric("proxy_connections_active", 0, bucket_id="b1")
     assert proxy.metric("proxy_slots_excess_total", bucket_id="b1") == 1
     assert "did not close its end in time" in proxy.log_text()
+
+
+@timeout(60)
+def test_connects_that_time_out_open_the_circuit_and_tell_who_waits(t):
+    """A server whose SYN queue is full answers nothing: after three time-outs nobody else is made to wait for his own."""
+    import socket
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    port = full.getsockname()[1]
+    fillers = []
+    for _ in range(3):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(("127.0.0.1", port))
+        fillers.append(filler)
+    server = t.sqlserver()
+    bucket = {**t.bucket("b1", server, 1, health_probe="off", connection_timeout="1s", queue_timeout="40s"), "port": port}
+    [proxy] = ready_proxies(t, 1, [bucket])
+    crowd = t.crowd(proxy)
+    crowd.open(8)
+    crowd.wait_all(30)
+    assert crowd.errors() == {50003: 8}, crowd.errors()
+    assert "circuit open" in proxy.log_text()
+    assert proxy.log_text().count("server connect failed") == 3
+    proxy.wait_metric("proxy_connections_active", 0, bucket_id="b1")
+    for s in fillers + [full]:
+        s.close()
