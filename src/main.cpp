@@ -44,7 +44,7 @@ static constexpr const char *usage = "usage: tdsbouncer --config proxy.yaml --bu
                                      "  -h, --help           print this and exit\n"
                                      "\n"
                                      "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
-                                     "Signals: TERM and INT drain and stop (a second one stops at once).\n"
+                                     "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads the certificate files again.\n"
                                      "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
 
 // Fills `out`; returns an exit status, or -1 to go on.
@@ -144,10 +144,19 @@ static void on_stopped(void *user) {
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
 }
 
+// What can change without a restart in this version: the certificate.
+static void reload(app *a) {
+    std::string error;
+    if (proxy_reload_certificates(a->root, error))
+        log_info("SIGHUP: certificate files read again; the configuration is read at start only");
+    else
+        log_error("SIGHUP: the old certificate stays", {{"error", error}});
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     auto *a = static_cast<app *>(handle->data);
     if (number == SIGHUP) {
-        log_warn("SIGHUP ignored: this version cannot reload its configuration");
+        reload(a);
         return;
     }
     log_info("signal: shutdown", {{"signal", number}});

@@ -16,7 +16,7 @@ static constexpr size_t metric_count = static_cast<size_t>(metric::count_);
 // clang-format off
 static constexpr metric_info table[metric_count] = {
     {metric::connections_active, metric_type::gauge, "proxy_connections_active",
-     "Slots of the bucket in use on this instance: server connections that connect, serve a client or close.", {"bucket_id"}},
+     "Slots of the bucket in use on this instance, idle ones apart: server connections that connect, serve a client or close.", {"bucket_id"}},
     {metric::connections_idle, metric_type::gauge, "proxy_connections_idle",
      "Server connections of the bucket that wait in this instance's pool.", {"bucket_id"}},
     {metric::connections_max, metric_type::gauge, "proxy_connections_max",
@@ -24,7 +24,7 @@ static constexpr metric_info table[metric_count] = {
     {metric::connections_pinned, metric_type::gauge, "proxy_connections_pinned",
      "Server connections kept attached beyond the request, by reason.", {"bucket_id", "pin_reason"}},
     {metric::connections_total, metric_type::counter, "proxy_connections_total",
-     "Attempts to get a slot, by outcome, and slots released.", {"bucket_id", "status"}},
+     "Attempts of clients to get a server connection, by outcome, and server connections given back.", {"bucket_id", "status"}},
     {metric::queue_length, metric_type::gauge, "proxy_queue_length",
      "Client sessions that wait for a slot or a server connection.", {"bucket_id"}},
     {metric::queue_wait_seconds, metric_type::histogram, "proxy_queue_wait_seconds",

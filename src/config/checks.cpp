@@ -37,6 +37,10 @@ bool given(const checker &k, S section, const char *key) {
     return k.lines.keys[index_of(section, key)] != 0;
 }
 
+bool given_in_bucket(const checker &k, size_t bucket, const char *key) {
+    return k.lines.buckets[bucket][index_of(S::bucket, key)] != 0;
+}
+
 bool same_name(const std::string &a, const std::string &b) {
     return strcasecmp(a.c_str(), b.c_str()) == 0;
 }
@@ -53,6 +57,13 @@ void check_buffers(checker &k) {
     if (k.c.proxy.buffer_low >= k.c.proxy.buffer_high)
         report_error(k.to, at(k, S::proxy, "buffer_low"), size_text(k.c.proxy.buffer_low) + " is not below buffer_high",
                      "less than " + size_text(k.c.proxy.buffer_high));
+}
+
+void check_packet_size(checker &k) {
+    uint32_t size = k.c.proxy.client_packet_size_max;
+    if (size != 0 && size < 512)
+        report_error(k.to, at(k, S::proxy, "client_packet_size_max"), std::to_string(size) + " is no TDS packet size",
+                     "0 or 512 to 32767");
 }
 
 void check_certificate(checker &k) {
@@ -118,9 +129,9 @@ void check_redis(checker &k) {
 
 void check_default_bucket(checker &k) {
     const std::string &name = k.c.proxy.default_bucket;
-    bool reachable = name != "none";
+    bool reachable = name != "none" || k.c.proxy.mode != pool_mode::passthrough;
     for (const bucket_config &b : k.c.buckets) {
-        if (b.id == name)
+        if (b.id == name && b.read_only_of < 0)
             return;
         reachable = reachable || b.listen_port != 0;
     }
@@ -175,10 +186,72 @@ void check_names(checker &k, size_t i) {
     }
 }
 
+// The id of a bucket's read-only target is the proxy's to give.
+void check_read_only(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    if (b.read_only < 0)
+        return;
+    const std::string &id = k.c.buckets[static_cast<size_t>(b.read_only)].id;
+    for (size_t j = 0; j < k.c.buckets.size(); ++j)
+        if (k.c.buckets[j].read_only_of < 0 && names(k.c.buckets[j], id))
+            report_error(k.to, at_bucket(k, j, same_name(k.c.buckets[j].id, id) ? "id" : "aliases"),
+                         id + " is the read-only target of bucket " + b.id, "another name");
+}
+
+void check_own_login(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    if (b.max_connections != 0 && b.min_idle > b.max_connections)
+        report_error(k.to, at_bucket(k, i, "min_idle"), std::to_string(b.min_idle) + " is more than max_connections",
+                     "at most " + std::to_string(b.max_connections));
+    if (!b.username.empty())
+        return;
+    if (b.min_idle > 0)
+        report_error(k.to, at_bucket(k, i, "min_idle"), "given without username", "both, or min_idle: 0");
+    if (b.probe == health_probe::login)
+        report_error(k.to, at_bucket(k, i, "health_probe"), "login without username", "both, or prelogin or off");
+}
+
+void check_server_tls(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    bool verified = b.tls == server_tls::verify_ca || b.tls == server_tls::verify_full || b.tls == server_tls::strict;
+    if (!b.server_ca_file.empty() && !verified)
+        report_warning(k.to, at_bucket(k, i, "server_ca_file"), "has no effect with this server_tls",
+                       "server_tls: verify-ca, verify-full or strict");
+}
+
+// What only the modes with pooling look at.
+constexpr const char *pooling_keys[] = {"min_idle",  "max_idle_time",          "server_lifetime",
+                                        "databases", "share_across_databases", "pool_key_extra",
+                                        "read_only"};
+
+// Passthrough and the others do not mix on one port: the proxy must know before it has seen a login.
+void check_passthrough(checker &k, size_t i) {
+    const bucket_config &b = k.c.buckets[i];
+    bool shared_port_passes = k.c.proxy.mode == pool_mode::passthrough;
+    if (b.mode != pool_mode::passthrough) {
+        if (shared_port_passes && b.listen_port == 0)
+            report_warning(k.to, at_bucket(k, i, "pool_mode"),
+                           "not passthrough, as the shared port is: no login there is routed to it",
+                           "a listen_port for this bucket");
+        return;
+    }
+    if (!shared_port_passes && b.listen_port == 0)
+        report_warning(k.to, at_bucket(k, i, "pool_mode"),
+                       "passthrough, as the shared port is not: logins routed to it there get error 50007",
+                       "a listen_port for this bucket");
+    for (const char *key : pooling_keys)
+        if (given_in_bucket(k, i, key))
+            report_warning(k.to, at_bucket(k, i, key), "has no effect in passthrough", "the key to be left out");
+}
+
 void check_bucket(checker &k, size_t i) {
     const bucket_config &b = k.c.buckets[i];
     check_names(k, i);
     check_listen_port(k, i);
+    check_read_only(k, i);
+    check_own_login(k, i);
+    check_server_tls(k, i);
+    check_passthrough(k, i);
     check_secret_given_once(k, S::bucket, "password", k.lines.buckets[i], i);
     if (b.retry_backoff_min > b.retry_backoff_max)
         report_error(k.to, at_bucket(k, i, "retry_backoff_min"),
@@ -192,12 +265,14 @@ void config_check(const config &c, const config_lines &lines, report &to) {
     checker k{c, lines, to};
     if (!given(k, S::proxy, "pool_mode")) // by contract the default is transaction
         report_error(to, at(k, S::proxy, "pool_mode"), "transaction (the default) is not available in this version",
-                     "pool_mode: passthrough");
+                     "pool_mode: session or passthrough");
     check_buffers(k);
+    check_packet_size(k);
     check_certificate(k);
     check_http_ports(k);
     check_redis(k);
     check_default_bucket(k);
     for (size_t i = 0; i < c.buckets.size(); ++i)
-        check_bucket(k, i);
+        if (c.buckets[i].read_only_of < 0) // a read-only target is its parent but for what check_read_only looks at
+            check_bucket(k, i);
 }

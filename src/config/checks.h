@@ -14,9 +14,9 @@ using key_lines = std::vector<int>;
 struct config_lines {
     std::string proxy_file;
     std::string buckets_file;
-    int proxy = 0, redis = 0; // of the sections
-    key_lines keys;           // of proxy, redis and fallback
-    std::vector<key_lines> buckets;
+    int proxy = 0, redis = 0;       // of the sections
+    key_lines keys;                 // of proxy, redis and fallback
+    std::vector<key_lines> buckets; // for a read-only target: of the mapping's keys
 };
 
 void config_check(const config &c, const config_lines &lines, report &to);

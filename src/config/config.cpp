@@ -16,10 +16,18 @@ namespace {
 
 using S = option_section;
 
+// A mapping read_only while its bucket is read; a bucket of its own in the end.
+struct read_only_target {
+    size_t parent;
+    bucket_config conf;
+    key_lines lines;
+};
+
 // One file while it is read.
 struct reader {
     yaml_doc doc;
     report &to;
+    std::vector<read_only_target> read_only;
 };
 
 // One section while it is read: where its values go and which keys were met.
@@ -29,6 +37,7 @@ struct section_reader {
     void *target;
     std::string prefix; // "proxy", "buckets[0]"
     key_lines &lines;
+    size_t bucket = 0; // index, in section bucket
 };
 
 place at(const reader &r, const yaml_node_t &node, std::string key) {
@@ -114,6 +123,17 @@ void read_list(section_reader &s, const option_row &row, const yaml_node_t &node
         read_scalar(s, row, *yaml_node(s.file.doc, *item));
 }
 
+void read_mapping(section_reader &s, const option_row &row, const yaml_node_t &node);
+
+void read_value(section_reader &s, const option_row &row, const yaml_node_t &node) {
+    if (row.type == option_type::keys)
+        read_mapping(s, row, node);
+    else if (option_is_list(row))
+        read_list(s, row, node);
+    else
+        read_scalar(s, row, node);
+}
+
 void read_pair(section_reader &s, const yaml_node_t &key, const yaml_node_t &value) {
     std::string_view name = key.type == YAML_SCALAR_NODE ? yaml_text(key) : std::string_view();
     const option_row *row = option_find(s.section, name);
@@ -126,7 +146,11 @@ void read_pair(section_reader &s, const yaml_node_t &key, const yaml_node_t &val
     line = yaml_line(key);
     if ((row->flags & option_later) != 0)
         return report_error(s.file.to, where, "not available in this version", "the key to be left out");
-    option_is_list(*row) ? read_list(s, *row, value) : read_scalar(s, *row, value);
+    read_value(s, *row, value);
+}
+
+key_lines no_lines() {
+    return key_lines(option_table().size(), 0);
 }
 
 // Fills in the table's defaults. They pass the same checks as a file's values; the tests see to it that all do, except
@@ -153,8 +177,16 @@ void read_section(section_reader &&s, const yaml_node_t &node) {
             report_error(s.file.to, at(s.file, node, s.prefix + "." + row.name), "missing", option_expected(row));
 }
 
-key_lines no_lines() {
-    return key_lines(option_table().size(), 0);
+// read_only, the one mapping there is. Its rows fill in a bucket_config, as those of buckets[] do.
+void read_mapping(section_reader &s, const option_row &row, const yaml_node_t &node) {
+    if (node.type != YAML_MAPPING_NODE)
+        return report_error(s.file.to, at(s.file, node, s.prefix + "." + row.name),
+                            std::string(yaml_is_null(node) ? "no value" : yaml_kind(node)) + " instead of keys",
+                            option_expected(row));
+    size_t parent = s.bucket;
+    read_only_target &target = s.file.read_only.emplace_back(read_only_target{parent, {}, no_lines()});
+    target.conf.line = yaml_line(node);
+    read_section({s.file, S::read_only, &target.conf, s.prefix + "." + row.name, target.lines, parent}, node);
 }
 
 // Calls `each` for every key of the file's top level; reports what `each` does not know and what is there twice.
@@ -205,14 +237,14 @@ void read_bucket_list(reader &r, config &c, config_lines &lines, const yaml_node
                             "a list of buckets");
     const auto &items = list.data.sequence.items;
     size_t count = static_cast<size_t>(items.top - items.start);
-    c.buckets.reserve(count); // no bucket moves once it holds a password
-    lines.buckets.reserve(count);
+    c.buckets.reserve(2 * count); // no bucket moves once it holds a password; each may have a read-only target
+    lines.buckets.reserve(2 * count);
     for (size_t i = 0; i < count; ++i) {
         const yaml_node_t &node = *yaml_node(r.doc, items.start[i]);
         bucket_config &bucket = c.buckets.emplace_back();
         bucket.line = yaml_line(node);
         read_section(
-            {r, S::bucket, &bucket, "buckets[" + std::to_string(i) + "]", lines.buckets.emplace_back(no_lines())},
+            {r, S::bucket, &bucket, "buckets[" + std::to_string(i) + "]", lines.buckets.emplace_back(no_lines()), i},
             node);
     }
     if (count == 0)
@@ -246,6 +278,26 @@ void inherit(config &c, const config_lines &lines) {
     }
 }
 
+// Makes buckets of the read-only targets: their parents' keys but for what the mapping gives and what names the parent.
+void append_read_only(config &c, config_lines &lines, std::vector<read_only_target> &targets) {
+    for (read_only_target &target : targets) {
+        const bucket_config &parent = c.buckets[target.parent];
+        bucket_config &b = c.buckets.emplace_back(parent);
+        b.id = parent.id + read_only_suffix;
+        b.host = target.conf.host;
+        b.port = target.conf.port;
+        b.max_connections = target.conf.max_connections;
+        b.line = target.conf.line;
+        b.listen_port = 0;
+        b.min_idle = 0;
+        b.aliases.clear();
+        b.databases.clear();
+        b.read_only_of = static_cast<int32_t>(target.parent);
+        c.buckets[target.parent].read_only = static_cast<int32_t>(c.buckets.size() - 1);
+        lines.buckets.push_back(std::move(target.lines));
+    }
+}
+
 void name_instance(config &c, report &to) {
     const char *environment = getenv("PROXY_INSTANCE_ID");
     char host[HOST_NAME_MAX + 1] = "";
@@ -265,7 +317,7 @@ void name_instance(config &c, report &to) {
 std::unique_ptr<config> config_load(const std::string &proxy_file, const std::string &buckets_file,
                                     std::vector<std::string> &errors, std::vector<std::string> &warnings) {
     report to{errors, warnings};
-    reader proxy{{}, to}, buckets{{}, to};
+    reader proxy{{}, to, {}}, buckets{{}, to, {}};
     size_t before = errors.size();
     auto c = std::make_unique<config>();
     config_lines lines{proxy_file, buckets_file, 0, 0, no_lines(), {}};
@@ -274,6 +326,7 @@ std::unique_ptr<config> config_load(const std::string &proxy_file, const std::st
     if (yaml_doc_load(buckets.doc, buckets_file, to))
         read_buckets_file(buckets, *c, lines);
     inherit(*c, lines);
+    append_read_only(*c, lines, buckets.read_only);
     name_instance(*c, to);
     if (lines.proxy != 0 && !c->buckets.empty()) // a file that is missing or not YAML was reported; nothing to compare
         config_check(*c, lines, to);

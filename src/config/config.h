@@ -13,6 +13,10 @@
 enum class pool_mode : uint8_t { transaction, session, passthrough };
 enum class health_probe : uint8_t { login, prelogin, off };
 enum class client_tls : uint8_t { disable, allow, require };
+enum class server_tls : uint8_t { disable, prefer, require, verify_ca, verify_full, strict };
+enum class mars_mode : uint8_t { refuse, dedicate };
+
+inline constexpr const char *read_only_suffix = ".ro"; // id of a bucket's read-only target: the bucket's own and this
 
 struct bucket_config {
     std::string id;
@@ -27,13 +31,25 @@ struct bucket_config {
     uint32_t max_queue_size = 0; // proxy's when not set; 0 = unlimited
     pool_mode mode = pool_mode::transaction;
     uint16_t listen_port = 0;         // 0: none of its own
-    std::vector<std::string> aliases; // other host names (TLS SNI of strict TDS, Login7 ServerName)
+    std::vector<std::string> aliases; // other host names (TLS SNI, Login7 ServerName)
     uint64_t idle_timeout = 0;        // 0: off
     uint64_t session_timeout = 0;     // 0: off
     uint64_t retry_backoff_min = 100;
     uint64_t retry_backoff_max = 5'000;
     health_probe probe = health_probe::prelogin;
-    int line = 0; // where it stands in the file, for messages
+    server_tls tls = server_tls::prefer;
+    std::string server_ca_file;         // empty: the system's
+    std::vector<std::string> databases; // names or patterns (* and ?) that lead to this bucket, `database` aside
+    uint32_t min_idle = 0;
+    uint64_t max_idle_time = 300'000;
+    uint64_t server_lifetime = 3'600'000;
+    bool share_across_databases = true;
+    bool key_has_application_name = false; // pool_key_extra: [application_name]
+    uint32_t max_concurrent_logins = 4;
+    int32_t read_only = -1;    // index of its read-only target, -1: none
+    int32_t read_only_of = -1; // >= 0: this is such a target, made from buckets[].read_only of that index. It takes no
+                               // part in routing, keeps nothing warm and has no listen_port or alias
+    int line = 0;              // where it stands in the file, for messages
 };
 
 struct proxy_config {
@@ -49,8 +65,12 @@ struct proxy_config {
     std::string tls_cert_file;
     std::string tls_key_file;
     bool tls_self_signed_ecdsa = false;
-    bool tls_min_version_13 = false;       // tls_min_version "1.3" instead of "1.2"
-    std::string server_version = "16.0.0"; // PRELOGIN VERSION when the proxy answers by itself
+    bool tls_min_version_13 = false;  // tls_min_version "1.3" instead of "1.2"
+    std::string server_version;       // PRELOGIN VERSION; empty: as learnt from the servers, 16.0.0 until then
+    uint64_t auth_cache_ttl = 60'000; // 0: every login is a real one
+    mars_mode mars = mars_mode::refuse;
+    uint32_t server_packet_size = 8000;
+    uint32_t client_packet_size_max = 0; // 0: what the client's encryption allows (16383 with TLS, 32767 without)
     uint64_t login_timeout = 15'000;
     uint64_t health_check_interval = 15'000;
     std::string health_listen_addr = "0.0.0.0";
@@ -104,7 +124,7 @@ struct config {
     proxy_config proxy;
     redis_config redis;
     fallback_config fallback;
-    std::vector<bucket_config> buckets; // at least one
+    std::vector<bucket_config> buckets; // at least one; read-only targets (read_only_of >= 0) stand behind the others
 };
 
 // Loads and checks both files. On failure returns nullptr and appends to `errors` one line for every defect found, each

@@ -47,6 +47,10 @@ void store_choice(const option_target &target, const option_choice &choice) {
         **mode = static_cast<pool_mode>(choice.value);
     else if (auto *tls = std::get_if<client_tls *>(&target))
         **tls = static_cast<client_tls>(choice.value);
+    else if (auto *to_server = std::get_if<server_tls *>(&target))
+        **to_server = static_cast<server_tls>(choice.value);
+    else if (auto *mars = std::get_if<mars_mode *>(&target))
+        **mars = static_cast<mars_mode>(choice.value);
     else
         *std::get<health_probe *>(target) = static_cast<health_probe>(choice.value);
 }
@@ -136,10 +140,19 @@ std::string choice_list(const option_row &row) {
     return list;
 }
 
+std::string key_list(option_section section) {
+    std::string list;
+    for (const option_row &row : option_table())
+        if (row.section == section)
+            list += (list.empty() ? "" : ", ") + std::string(row.name);
+    return list;
+}
+
 } // namespace
 
 bool option_is_list(const option_row &row) {
-    return row.type == T::name_list || row.type == T::host_list || row.type == T::host_port_list;
+    return row.type == T::choice_list || row.type == T::host_list || row.type == T::host_port_list ||
+           row.type == T::pattern_list;
 }
 
 // A later version's keys count as secret: some will be (admin_password_file), and none of their values matter now.
@@ -164,25 +177,29 @@ std::string option_expected(const option_row &row) {
     case T::size: return "a size such as 65536, 64KiB or 1MiB" + range_text(row);
     case T::version: return "a version such as 16.0 or 16.0.4135";
     case T::choice: return choice_list(row);
-    case T::name_list: return "a list of names";
+    case T::choice_list: return "a list of " + choice_list(row);
     case T::host_list: return "a list of host names";
     case T::host_port_list: return "a list of host:port";
+    case T::pattern_list: return "a list of names or patterns with * and ?";
+    case T::keys: return "the keys " + key_list(option_section::read_only);
     }
     return "";
 }
 
 bool option_store(const option_row &row, void *section, std::string_view text, std::string &what) {
+    if (row.target == nullptr)
+        return wrong(row, text, what);
     option_target target = row.target(section);
     uint64_t number = 0;
-    if (text.empty() && row.type == T::name && row.default_text[0] == '\0' && (row.flags & option_required) == 0)
+    if (text.empty() && (row.type == T::name || row.type == T::version) && row.default_text[0] == '\0' &&
+        (row.flags & option_required) == 0)
         return store_text(row, target, text, true, what);
     switch (row.type) {
     case T::text:
     case T::secret: return store_text(row, target, text, true, what);
     case T::secret_file: return store_secret_file(*std::get<std::string *>(target), std::string(text).c_str(), what);
     case T::file: return store_file(target, text, what);
-    case T::name:
-    case T::name_list: return store_text(row, target, text, value_name(text), what);
+    case T::name: return store_text(row, target, text, value_name(text), what);
     case T::host:
     case T::host_list: return store_text(row, target, text, value_host(text), what);
     case T::ip: return store_text(row, target, text, value_ip(text, false), what);
@@ -190,7 +207,9 @@ bool option_store(const option_row &row, void *section, std::string_view text, s
     case T::version: return store_text(row, target, text, value_version(text), what);
     case T::host_port: return store_host_port(row, target, text, what);
     case T::host_port_list: return store_sentinel(row, target, text, what);
-    case T::choice: return store_one_of(row, target, text, what);
+    case T::pattern_list: return store_text(row, target, text, !text.empty() && text.size() <= 384, what);
+    case T::choice:
+    case T::choice_list: return store_one_of(row, target, text, what);
     case T::boolean: return value_boolean(text, *std::get<bool *>(target)) || wrong(row, text, what);
     case T::number:
         return value_number(text, number) ? store_number(row, target, number, text, what) : wrong(row, text, what);
@@ -198,6 +217,7 @@ bool option_store(const option_row &row, void *section, std::string_view text, s
         return value_duration(text, number) ? store_number(row, target, number, text, what) : wrong(row, text, what);
     case T::size:
         return value_size(text, number) ? store_number(row, target, number, text, what) : wrong(row, text, what);
+    case T::keys: break; // a mapping: its rows hold the values
     }
     return wrong(row, text, what);
 }

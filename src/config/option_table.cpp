@@ -14,7 +14,7 @@ constexpr uint64_t kib = 1024, mib = 1024 * kib;
 
 constexpr option_choice pool_modes[] = {
     {"transaction", static_cast<uint8_t>(pool_mode::transaction), true},
-    {"session", static_cast<uint8_t>(pool_mode::session), true},
+    {"session", static_cast<uint8_t>(pool_mode::session)},
     {"passthrough", static_cast<uint8_t>(pool_mode::passthrough)},
     {nullptr},
 };
@@ -25,11 +25,26 @@ constexpr option_choice client_tls_modes[] = {
     {nullptr},
 };
 constexpr option_choice health_probes[] = {
-    {"login", static_cast<uint8_t>(health_probe::login), true},
+    {"login", static_cast<uint8_t>(health_probe::login)},
     {"prelogin", static_cast<uint8_t>(health_probe::prelogin)},
     {"off", static_cast<uint8_t>(health_probe::off)},
     {nullptr},
 };
+constexpr option_choice server_tls_modes[] = {
+    {"disable", static_cast<uint8_t>(server_tls::disable)},
+    {"prefer", static_cast<uint8_t>(server_tls::prefer)},
+    {"require", static_cast<uint8_t>(server_tls::require)},
+    {"verify-ca", static_cast<uint8_t>(server_tls::verify_ca)},
+    {"verify-full", static_cast<uint8_t>(server_tls::verify_full)},
+    {"strict", static_cast<uint8_t>(server_tls::strict)},
+    {nullptr},
+};
+constexpr option_choice mars_modes[] = {
+    {"refuse", static_cast<uint8_t>(mars_mode::refuse)},
+    {"dedicate", static_cast<uint8_t>(mars_mode::dedicate), true},
+    {nullptr},
+};
+constexpr option_choice key_extras[] = {{"application_name", true}, {nullptr}};
 constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
 constexpr option_choice tls_versions[] = {{"1.2", false}, {"1.3", true}, {nullptr}};
 constexpr option_choice log_formats[] = {{"text", false}, {"json", true}, {nullptr}};
@@ -53,7 +68,8 @@ const option_row table[] = {
      .help = "Address that clients connect to, on every TDS port."},
     {.section = S::proxy, .name = "listen_port", .type = T::number, .min = 1, .max = 65535, .flags = option_required,
      .target = AT(proxy_config, listen_port),
-     .help = "The shared TDS port; in passthrough its clients go to `default_bucket`."},
+     .help = "The shared TDS port. Its clients are routed by their login; in passthrough by TLS SNI or to "
+             "`default_bucket`."},
     {.section = S::proxy, .name = "reuse_port", .type = T::boolean, .default_text = "false",
      .target = AT(proxy_config, reuse_port),
      .help = "Sets SO_REUSEPORT, so that several processes may share the TDS ports."},
@@ -69,7 +85,9 @@ const option_row table[] = {
     // proxy: how it serves
     {.section = S::proxy, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice,
      .default_text = "transaction", .choices = pool_modes, .target = AT(proxy_config, mode),
-     .help = "How server connections are shared. This version has `passthrough` only, so it must be set."},
+     .help = "How server connections are shared. `session`: pooled, each held for a client's whole session, then "
+             "cleaned. `passthrough`: end to end, never shared. The default is not available in this version, so it "
+             "must be set."},
     {.section = S::proxy, .name = "queue_timeout", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, queue_timeout),
      .help = "Longest wait for a slot, then error 50004; 0 turns queueing off (error 50001). Many drivers give up "
@@ -111,10 +129,26 @@ const option_row table[] = {
      .target = AT(proxy_config, shutdown_timeout),
      .help = "How long running sessions may go on after SIGTERM; 0: closed at once."},
 
+    // proxy: logins
+    {.section = S::proxy, .name = "auth_cache_ttl", .type = T::duration, .default_text = "60s", .max = hour,
+     .target = AT(proxy_config, auth_cache_ttl),
+     .help = "A login may be answered from one that the server itself accepted no longer ago than this; 0: every "
+             "login is a real one. A password changed at the server may be good for so long."},
+    {.section = S::proxy, .name = "mars", .type = T::choice, .default_text = "refuse", .choices = mars_modes,
+     .target = AT(proxy_config, mars),
+     .help = "Multiple active result sets are declined at login (error 50007 if used all the same)."},
+    {.section = S::proxy, .name = "server_packet_size", .type = T::number, .default_text = "8000", .min = 512,
+     .max = 32767, .target = AT(proxy_config, server_packet_size),
+     .help = "TDS packet size asked of the servers, in bytes."},
+    {.section = S::proxy, .name = "client_packet_size_max", .type = T::number, .default_text = "0", .max = 32767,
+     .target = AT(proxy_config, client_packet_size_max),
+     .help = "Largest TDS packet size granted to a client, from 512; 0: 16383 with TLS, 32767 without."},
+
     // proxy: its own TLS, for what it answers by itself
     {.section = S::proxy, .name = "client_tls", .type = T::choice, .default_text = "allow",
      .choices = client_tls_modes, .target = AT(proxy_config, tls),
-     .help = "TLS of what the proxy answers by itself; passed-through sessions negotiate with the server."},
+     .help = "TLS towards clients: forbidden, as the client wants, or demanded. Sessions in passthrough negotiate with "
+             "the server."},
     {.section = S::proxy, .name = "tls_cert_file", .type = T::file, .default_text = "",
      .target = AT(proxy_config, tls_cert_file),
      .help = "Certificate chain (PEM); a self-signed one is made at start when empty."},
@@ -127,9 +161,9 @@ const option_row table[] = {
     {.section = S::proxy, .name = "tls_min_version", .type = T::choice, .default_text = "1.2",
      .choices = tls_versions, .target = AT(proxy_config, tls_min_version_13),
      .help = "Lowest TLS version accepted from clients; `1.3` leaves only strict TDS 8.0."},
-    {.section = S::proxy, .name = "server_version", .type = T::version, .default_text = "16.0.0",
+    {.section = S::proxy, .name = "server_version", .type = T::version, .default_text = "",
      .target = AT(proxy_config, server_version),
-     .help = "SQL Server version in what the proxy answers by itself."},
+     .help = "SQL Server version told in PRELOGIN; empty: as learnt from the servers, 16.0 until then."},
 
     // proxy: health, metrics, log
     {.section = S::proxy, .name = "health_check_interval", .type = T::duration, .default_text = "15s", .min = 100,
@@ -156,10 +190,6 @@ const option_row table[] = {
 
     later(S::proxy, "session_timeout"),
     later(S::proxy, "idle_timeout"),
-    later(S::proxy, "auth_cache_ttl"),
-    later(S::proxy, "mars"),
-    later(S::proxy, "server_packet_size"),
-    later(S::proxy, "client_packet_size_max"),
     later(S::proxy, "queue_notify"),
     later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
@@ -231,11 +261,14 @@ const option_row table[] = {
      .target = AT(bucket_config, port),
      .help = "Its TDS port."},
     {.section = S::bucket, .name = "database", .target = AT(bucket_config, database),
-     .help = "Its database. Accepted; used by the modes that log in themselves."},
+     .help = "The database of its own login; logins that ask for it are routed here."},
+    {.section = S::bucket, .name = "databases", .type = T::pattern_list, .default_text = "[]",
+     .target = AT(bucket_config, databases),
+     .help = "Further databases whose logins are routed here: names, or patterns with `*` and `?`."},
     {.section = S::bucket, .name = "username", .target = AT(bucket_config, username),
-     .help = "The proxy's own login. Accepted; used by the modes that log in themselves."},
+     .help = "The proxy's own login, for `min_idle` and health; clients with the same are routed here."},
     {.section = S::bucket, .name = "password", .type = T::secret, .target = AT(bucket_config, password),
-     .help = "Its password. Accepted; used by the modes that log in themselves."},
+     .help = "Its password."},
     {.section = S::bucket, .name = "password_file", .type = T::secret_file, .target = AT(bucket_config, password),
      .help = "File that holds the password instead."},
     {.section = S::bucket, .name = "max_connections", .type = T::number, .min = 1, .max = 100'000,
@@ -246,7 +279,7 @@ const option_row table[] = {
      .help = "A TDS port of its own, which needs no routing; 0: none."},
     {.section = S::bucket, .name = "aliases", .type = T::host_list, .default_text = "[]",
      .target = AT(bucket_config, aliases),
-     .help = "Other host names of the bucket (TLS SNI of strict TDS 8.0)."},
+     .help = "Other host names of the bucket (Login7 ServerName, TLS SNI)."},
     {.section = S::bucket, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice, .default_text = "",
      .choices = pool_modes, .flags = option_inherits, .target = AT(bucket_config, mode),
      .help = "As proxy.pool_mode."},
@@ -258,7 +291,7 @@ const option_row table[] = {
      .help = "As proxy.max_queue_size."},
     {.section = S::bucket, .name = "connection_timeout", .type = T::duration, .default_text = "30s", .min = 100,
      .max = hour, .target = AT(bucket_config, connection_timeout),
-     .help = "Longest time to connect to the server."},
+     .help = "Longest time to connect to the server and log in."},
     {.section = S::bucket, .name = "idle_timeout", .type = T::duration, .default_text = "0", .max = 30 * day,
      .target = AT(bucket_config, idle_timeout),
      .help = "Closes a session that is silent for so long; 0: never."},
@@ -273,18 +306,52 @@ const option_row table[] = {
      .help = "Longest such pause."},
     {.section = S::bucket, .name = "health_probe", .type = T::choice, .default_text = "prelogin",
      .choices = health_probes, .target = AT(bucket_config, probe),
-     .help = "How the server is checked: `prelogin` asks for its PRELOGIN answer, `off` not at all. (`login`, with "
-             "the bucket's credentials, is not available in this version.)"},
+     .help = "How the server is checked: `login` logs in with the bucket's credentials, `prelogin` asks for its "
+             "PRELOGIN answer, `off` not at all."},
 
-    later(S::bucket, "min_idle"),
-    later(S::bucket, "max_idle_time"),
-    later(S::bucket, "server_tls"),
-    later(S::bucket, "server_ca_file"),
-    later(S::bucket, "server_lifetime"),
-    later(S::bucket, "databases"),
-    later(S::bucket, "read_only"),
-    later(S::bucket, "pool_key_extra"),
-    later(S::bucket, "share_across_databases"),
+    // buckets[]: pooled server connections
+    {.section = S::bucket, .name = "server_tls", .type = T::choice, .default_text = "prefer",
+     .choices = server_tls_modes, .target = AT(bucket_config, tls),
+     .help = "TLS to the server. `prefer`: encrypted if it can; `require`: always, its certificate is not checked; "
+             "`verify-ca`: that it is signed by a CA known; `verify-full`: and made for `host`; `strict`: TDS 8.0, "
+             "checked in full."},
+    {.section = S::bucket, .name = "server_ca_file", .type = T::file, .target = AT(bucket_config, server_ca_file),
+     .help = "PEM file of the CAs for that; empty: the system's."},
+    {.section = S::bucket, .name = "min_idle", .type = T::number, .default_text = "0", .max = 100'000,
+     .target = AT(bucket_config, min_idle),
+     .help = "Server connections that this instance keeps open for the logins used last, at start with the bucket's "
+             "own. They yield to any waiter."},
+    {.section = S::bucket, .name = "max_idle_time", .type = T::duration, .default_text = "300s", .max = 30 * day,
+     .target = AT(bucket_config, max_idle_time),
+     .help = "Closes a server connection that nobody has used for so long; 0: never."},
+    {.section = S::bucket, .name = "server_lifetime", .type = T::duration, .default_text = "1h", .max = 365 * day,
+     .target = AT(bucket_config, server_lifetime),
+     .help = "A server connection older than this, give or take a tenth, is closed when it comes free; 0: never."},
+    {.section = S::bucket, .name = "share_across_databases", .type = T::boolean, .default_text = "true",
+     .target = AT(bucket_config, share_across_databases),
+     .help = "Clients of different databases share server connections, moved by `USE`; `false` where that cannot be "
+             "(Azure SQL Database, contained users)."},
+    {.section = S::bucket, .name = "pool_key_extra", .type = T::choice_list, .default_text = "[]",
+     .choices = key_extras, .target = AT(bucket_config, key_has_application_name),
+     .help = "What else must be equal for clients to share a server connection (Resource Governor)."},
+    {.section = S::bucket, .name = "max_concurrent_logins", .type = T::number, .default_text = "4", .min = 1,
+     .max = 10'000, .target = AT(bucket_config, max_concurrent_logins),
+     .help = "Most real logins that this instance has under way at the server at a time."},
+    {.section = S::bucket, .name = "read_only", .type = T::keys,
+     .help = "Where logins with ApplicationIntent=ReadOnly go: a bucket of its own, named `<id>.ro`, otherwise "
+             "like this one."},
+
+    // buckets[].read_only
+    {.section = S::read_only, .name = "host", .type = T::host, .flags = option_required,
+     .target = AT(bucket_config, host),
+     .help = "Host name or address of the read-only server."},
+    {.section = S::read_only, .name = "port", .type = T::number, .default_text = "1433", .min = 1, .max = 65535,
+     .target = AT(bucket_config, port),
+     .help = "Its TDS port."},
+    {.section = S::read_only, .name = "max_connections", .type = T::number, .min = 1, .max = 100'000,
+     .flags = option_required, .target = AT(bucket_config, max_connections),
+     .help = "Most server connections to it, over all instances; counted as bucket `<id>.ro`."},
+
     later(S::bucket, "server_reset"),
     later(S::bucket, "opaque_procedures"),
     later(S::bucket, "pin_procedures"),
@@ -292,7 +359,6 @@ const option_row table[] = {
     later(S::bucket, "last_values_hold"),
     later(S::bucket, "defer_begin"),
     later(S::bucket, "max_prepared_per_connection"),
-    later(S::bucket, "max_concurrent_logins"),
 };
 // clang-format on
 
@@ -314,6 +380,6 @@ size_t option_index(const option_row &row) {
 }
 
 const char *option_section_name(option_section section) {
-    constexpr const char *names[] = {"proxy", "redis", "fallback", "buckets[]"};
+    constexpr const char *names[] = {"proxy", "redis", "fallback", "buckets[]", "buckets[].read_only"};
     return names[static_cast<size_t>(section)];
 }

@@ -10,7 +10,8 @@
 #include <string_view>
 #include <variant>
 
-enum class option_section : uint8_t { proxy, redis, fallback, bucket };
+// read_only: the mapping under a bucket's key read_only. It fills in a bucket_config of its own.
+enum class option_section : uint8_t { proxy, redis, fallback, bucket, read_only };
 
 enum class option_type : uint8_t {
     text,
@@ -28,9 +29,11 @@ enum class option_type : uint8_t {
     size,
     version,
     choice,
-    name_list,
+    choice_list, // each a member of type bool
     host_list,
     host_port_list,
+    pattern_list, // names with * and ?
+    keys,         // a mapping: the rows of section read_only
 };
 
 enum option_flag : uint8_t {
@@ -51,9 +54,9 @@ struct host_port_target {
 };
 
 // Where a value goes. The kind of pointer decides the width; std::string for a choice keeps its text.
-using option_target =
-    std::variant<std::string *, uint16_t *, uint32_t *, uint64_t *, bool *, pool_mode *, health_probe *, client_tls *,
-                 host_port_target, std::vector<std::string> *, std::vector<sentinel_address> *>;
+using option_target = std::variant<std::string *, uint16_t *, uint32_t *, uint64_t *, bool *, pool_mode *,
+                                   health_probe *, client_tls *, server_tls *, mars_mode *, host_port_target,
+                                   std::vector<std::string> *, std::vector<sentinel_address> *>;
 
 struct option_row {
     option_section section;
@@ -65,7 +68,8 @@ struct option_row {
     uint64_t max = UINT64_MAX;
     const option_choice *choices = nullptr;
     uint8_t flags = 0;
-    option_target (*target)(void *section) = nullptr; // `section`: proxy_config *, redis_config *, ...; null if later
+    option_target (*target)(void *section) =
+        nullptr; // `section`: proxy_config *, redis_config *, ...; null if later or keys
     const char *help = "";
 };
 
@@ -75,7 +79,7 @@ std::span<const option_row> option_table();
 const option_row *option_find(option_section section, std::string_view name);
 size_t option_index(const option_row &row); // its place in option_table()
 
-// "proxy", "redis", "fallback", "buckets[]".
+// "proxy", "redis", "fallback", "buckets[]", "buckets[].read_only".
 const char *option_section_name(option_section section);
 
 // What a value of this row looks like, for messages and documents: "a duration, 1ms to 24h".

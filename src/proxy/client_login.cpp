@@ -289,8 +289,11 @@ static void read_engine(client_login *c) {
     while (c->now == stage::records && result == tls_result::ok) {
         size_t got = 0;
         result = tls_engine_read(c->engine.get(), plain, got);
-        for (size_t used = 0; used < got && c->now == stage::records;)
+        size_t used = 0;
+        while (used < got && c->now == stage::records)
             used += take_clear(c, {plain + used, got - used});
+        if (used < got && c->now == stage::ready)
+            close_login(c, client_login_error::protocol, "bytes behind LOGIN7");
     }
     explicit_bzero(plain, sizeof plain);
     if (c->now != stage::records)
@@ -415,8 +418,20 @@ void client_login_answer_error(client_login *c, proxy_error number, std::string_
     client_login_answer_error(c, static_cast<int32_t>(number), info.severity, text);
 }
 
+void client_login_answer_packets(client_login *c, std::span<const uint8_t> packets) {
+    assert(c->now == stage::ready);
+    send_packets(c, packets);
+    close_login(c, client_login_error::answered, "answered with an error");
+}
+
+tls_engine *client_login_take_engine(client_login *c) {
+    assert(c->now == stage::ready);
+    return c->engine.release();
+}
+
 unsigned client_login_answer_delay(const client_login *c) {
-    return c->encryption == client_encryption::login_only ? 50 : 0;
+    bool old = c->message && !tds_version_is_wide(c->message->tds_version);
+    return old && c->encryption == client_encryption::login_only ? 50 : 0;
 }
 
 tds_login7 &client_login_message(client_login *c) {

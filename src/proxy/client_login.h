@@ -22,6 +22,7 @@
 #include "tls/tls_context.h"
 
 struct client_login; // opaque
+struct tls_engine;
 
 struct client_login_options {
     const tls_context *tls = nullptr; // nullptr: as policy `disable`. Must outlive the client_login's handshake
@@ -68,7 +69,14 @@ void client_login_sent(client_login *, size_t n);
 void client_login_answer_error(client_login *, proxy_error number, std::string_view detail = {});
 void client_login_answer_error(client_login *, int32_t number, uint8_t severity, std::string_view text);
 
-// Milliseconds to wait between `ready` and the answer. jTDS in login-only mode closes its SSLSocket after LOGIN7, and
+// The third answers with packets that are complete already.
+void client_login_answer_packets(client_login *, std::span<const uint8_t> packets);
+
+// From `ready` on, once: the engine of a connection that stays encrypted, or nullptr when bytes are in clear from now
+// on. The caller owns it; client_login_message stays, nothing more can be fed or answered.
+tls_engine *client_login_take_engine(client_login *);
+
+// Milliseconds to wait between `ready` and the answer. jTDS (TDS 7.1) in login-only mode closes its SSLSocket after LOGIN7, and
 // Java then throws away what has already arrived: an answer that is there within a millisecond is lost.
 unsigned client_login_answer_delay(const client_login *);
 

@@ -6,20 +6,26 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "proxy/greeting.h"
+#include "proxy/attach.h"
+#include "proxy/authenticate.h"
+#include "proxy/exchange.h"
 #include "proxy/link.h"
+#include "proxy/login_io.h"
+#include "proxy/passthrough.h"
+#include "proxy/pools.h"
 #include "proxy/proxy.h"
 #include "proxy/refusal.h"
 #include "proxy/slots.h"
+#include "tds/login_answer.h"
 
 static constexpr uint64_t linger_ms = 1'000;
-static constexpr size_t greeting_limit = 17 * 1024; // a PRELOGIN message is at most 4 KiB, a ClientHello 16 KiB
 
 static void client_event(net_conn *conn, unsigned events);
 
 const char *session_state_name(session_state state) {
-    static constexpr const char *names[] = {"greeting", "waiting",   "connecting", "relaying",
-                                            "refusing", "lingering", "closing"};
+    static constexpr const char *names[] = {"greeting",   "login",    "admission", "waiting",  "connecting",
+                                            "relaying",   "active",   "refusing",  "lingering", "closing"};
+    static_assert(std::size(names) == static_cast<size_t>(session_state::count_));
     return names[static_cast<size_t>(state)];
 }
 
@@ -27,14 +33,18 @@ static session_list &state_list(client_session *s) {
     return s->root->sessions[static_cast<size_t>(s->state)];
 }
 
-static void session_move(client_session *s, session_state to) {
+void session_move(client_session *s, session_state to) {
     list_remove(state_list(s), *s);
     s->state = to;
     list_push_back(state_list(s), *s);
 }
 
-static std::string_view bucket_id(const client_session *s) {
+std::string_view session_bucket_id(const client_session *s) {
     return s->bucket != nullptr ? std::string_view(s->bucket->core.id) : std::string_view("none");
+}
+
+uint16_t session_spid(const client_session *s) {
+    return static_cast<uint16_t>(s->id % 32767 + 1);
 }
 
 // ---- accept ----------------------------------------------------------------------------------------------------
@@ -61,70 +71,87 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
         close(fd);
         return;
     }
+    pool_mode mode = listener_bucket != nullptr ? listener_bucket->conf->mode : root->conf->proxy.mode;
     s->root = root;
     s->id = root->next_session_id++;
     s->peer = keep_peer(peer);
     s->bucket = listener_bucket;
+    s->state = mode == pool_mode::passthrough ? session_state::greeting : session_state::login;
     s->started = proxy_now(root);
     s->deadline = s->started + root->conf->proxy.login_timeout;
     net_socket_options(fd, root->conf->proxy.keepalive);
-    if (net_conn_open(root->loop, &s->client, fd, client_event) != 0) {
+    if (net_conn_open(root->loop, &s->client.conn, fd, client_event) != 0) {
         slab_delete(root->session_slab, s);
         return;
     }
     list_push_back(state_list(s), *s);
     log_debug("session opened",
               {{"session", s->id}, {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))}});
-    net_conn_watch(&s->client, net_readable);
+    net_conn_watch(&s->client.conn, net_readable);
 }
 
 // ---- close -----------------------------------------------------------------------------------------------------
 
 static void client_closed(net_conn *conn) {
-    client_session *s = container_of(conn, client_session, client);
+    client_session *s = container_of(conn, client_session, client.conn);
     proxy *root = s->root;
     list_remove(state_list(s), *s);
     slab_delete(root->session_slab, s);
     proxy_drain_step(root);
 }
 
-void session_close(client_session *s, const char *reason, std::string_view detail) {
-    if (s->state == session_state::closing)
-        return;
+static void log_closed(const client_session *s, const char *reason, std::string_view detail) {
     uint64_t now = proxy_now(s->root);
     log_info("session closed", {{"session", s->id},
-                                {"bucket", bucket_id(s)},
+                                {"bucket", session_bucket_id(s)},
                                 {"state", session_state_name(s->state)},
                                 {"reason", reason},
                                 {"detail", detail},
                                 {"bytes_up", s->up.bytes},
                                 {"bytes_down", s->down.bytes},
                                 {"ms", now - s->started}});
+}
+
+static void drop_server(client_session *s, const char *reason) {
+    server_conn *server = s->server;
+    if (server == nullptr)
+        return;
+    if (server->purpose != server_purpose::passthrough)
+        return attach_give_back(s, reason);
+    link_detach(s, server);
+    server_close(server, reason);
+}
+
+void session_close(client_session *s, const char *reason, std::string_view detail) {
+    if (s->state == session_state::closing)
+        return;
+    log_closed(s, reason, detail);
     if (s->state == session_state::waiting)
         slots_cancel(s->root, s->bucket, s->wait);
+    drop_server(s, reason);
+    session_move(s, session_state::closing);
+    authenticate_end(s);
+    if (s->talk)
+        pools_release(s);
     relay_drop(s->root->relays, s->up);
     relay_drop(s->root->relays, s->down);
-    refusal_end(s);
-    iobuf_wipe(s->greeting);
-    session_move(s, session_state::closing);
-    if (server_conn *server = s->server) {
-        link_detach(s, server);
-        server_close(server, reason);
-    }
-    net_conn_close(&s->client, client_closed);
+    login_io_end(s);
+    iobuf_wipe(s->in);
+    stream_free(&s->client);
+    net_conn_close(&s->client.conn, client_closed);
 }
 
 void session_linger(client_session *s, const char *reason) {
-    refusal_end(s);
+    login_io_end(s);
     relay_drop(s->root->relays, s->up);
     s->reason = reason;
     session_move(s, session_state::lingering);
     s->deadline = proxy_now(s->root) + linger_ms;
-    net_conn_watch(&s->client, net_readable);
+    net_conn_watch(&s->client.conn, net_readable);
 }
 
 static void linger_read(client_session *s) {
-    if (net_discard(&s->client, s->root->relays.scratch) != net_again)
+    if (net_discard(&s->client.conn, s->root->scratch.in) != net_again)
         session_close(s, s->reason);
 }
 
@@ -132,17 +159,35 @@ void session_client_ended(client_session *s, ssize_t n) {
     session_close(s, n == 0 ? "client left" : "client lost", n == 0 ? "" : strerror(static_cast<int>(-n)));
 }
 
-// ---- greeting --------------------------------------------------------------------------------------------------
-
-static void protocol_error(client_session *s, const char *what) {
+void session_protocol_error(client_session *s, const char *what) {
     slots_count_error(s->root, s->bucket, "protocol");
-    session_close(s, "protocol error", what);
+    std::string detail = what; // it may be the engine's, which goes
+    session_close(s, "protocol error", detail);
 }
 
-static void refuse(client_session *s, proxy_error error, const char *error_type, const char *detail) {
+// ---- slots -----------------------------------------------------------------------------------------------------
+
+// On the stream of a session that has one; else by refusal, which may have to complete the login first.
+void session_answer_refusal(client_session *s) {
+    if (!s->talk || !s->talk->stream)
+        return refusal_begin(s);
+    std::vector<uint8_t> packets = std::move(s->talk->late_answer);
+    if (packets.empty()) {
+        const error_info &info = error_find(s->error);
+        tds_notice notice;
+        notice.number = static_cast<int32_t>(s->error);
+        notice.severity = info.severity;
+        notice.text = info.text;
+        tds_build_login_error(s->talk->who->version, notice, session_spid(s), packets);
+    }
+    if (exchange_send_client(s, packets))
+        exchange_finish(s, "refused");
+}
+
+void session_refuse(client_session *s, proxy_error error, const char *error_type, const char *detail) {
     slots_count_error(s->root, s->bucket, error_type);
     log_warn("session refused with error", {{"session", s->id},
-                                            {"bucket", bucket_id(s)},
+                                            {"bucket", session_bucket_id(s)},
                                             {"number", static_cast<unsigned>(error)},
                                             {"error_type", error_type},
                                             {"detail", detail},
@@ -150,8 +195,9 @@ static void refuse(client_session *s, proxy_error error, const char *error_type,
     s->error = error;
     s->detail = detail;
     session_move(s, session_state::refusing);
+    authenticate_end(s);
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
-    refusal_begin(s);
+    session_answer_refusal(s);
 }
 
 static const char *error_type_of(proxy_error error) {
@@ -178,207 +224,75 @@ static slot_outcome outcome_of(proxy_error error) {
 
 void session_slot_denied(client_session *s, proxy_error error, const char *detail) {
     slots_count(s->bucket, outcome_of(error));
-    refuse(s, error, error_type_of(error), detail);
+    if (s->need == session_need::request)
+        exchange_fail_request(s, error, error_type_of(error), detail);
+    else
+        session_refuse(s, error, error_type_of(error), detail);
 }
 
-// The bucket is known: queue for a slot.
-static void request_slot(client_session *s) {
+void session_request_slot(client_session *s) {
     session_move(s, session_state::waiting);
     s->deadline = 0; // the queue has its own
     switch (slots_request(s->root, s->bucket, s->wait)) {
-    case bucket_verdict::wait: break;
+    case bucket_verdict::wait:
+        if (s->bucket->core.full)
+            pools_make_room(s->root, s->bucket);
+        break;
     case bucket_verdict::queue_full: session_slot_denied(s, proxy_error::queue_full, ""); break;
     case bucket_verdict::server_down: session_slot_denied(s, proxy_error::server_lost, "failing fast"); break;
     }
 }
 
-static bool too_many_clients(const proxy *root) {
-    uint32_t limit = root->conf->proxy.max_client_connections;
-    return limit != 0 && proxy_admitted(root) >= limit;
-}
-
-static void greeting_complete(client_session *s, const greeting &g) {
-    s->prelogin = g.kind == greeting_kind::prelogin;
-    if (s->prelogin && s->bucket != nullptr)
-        counter_add(s->bucket->metrics.prelogin_in);
-    if (s->root->draining)
-        refuse(s, proxy_error::shutdown, "shutdown", "");
-    else if (too_many_clients(s->root))
-        refuse(s, proxy_error::queue_full, "queue_full", "max_client_connections");
-    else if (s->bucket == nullptr)
-        refuse(s, proxy_error::no_bucket, "no_bucket", "");
-    else
-        request_slot(s);
-}
-
-static void greeting_parse(client_session *s) {
-    greeting g;
-    switch (greeting_read(iobuf_pending(s->greeting), g)) {
-    case greeting_result::more: return;
-    case greeting_result::error: protocol_error(s, g.error); return;
-    case greeting_result::complete: break;
-    }
-    if (s->bucket == nullptr)
-        s->bucket = greeting_choose_bucket(s->root, g);
-    greeting_complete(s, g);
-}
-
-// Reads into the greeting buffer; false when the session is gone. Used while waiting and connecting, too: a client that
-// leaves is noticed, one that sends more than a greeting may be is not read further.
-static bool greeting_fill(client_session *s) {
-    auto room = iobuf_room(s->greeting, 1024, greeting_limit);
-    if (room.empty()) {
-        net_conn_watch(&s->client, 0);
-        return true;
-    }
-    ssize_t n = net_recv(&s->client, room);
-    if (n == net_again)
-        return true;
-    if (n <= 0) {
-        session_client_ended(s, n);
-        return false;
-    }
-    iobuf_fill(s->greeting, static_cast<size_t>(n));
-    return true;
-}
-
 // ---- server ----------------------------------------------------------------------------------------------------
+
+static server_purpose purpose_of(const client_session *s) {
+    if (s->need == session_need::passthrough)
+        return server_purpose::passthrough;
+    return s->talk->dedicated ? server_purpose::dedicated : server_purpose::pooled;
+}
 
 void session_slot_granted(client_session *s) {
     session_move(s, session_state::connecting);
-    if (server_open(s->root, s->bucket, s) != nullptr)
+    server_conn *c = server_open(s->root, s->bucket, purpose_of(s), s);
+    if (c == nullptr) {
+        slots_release(s->root, s->bucket);
+        session_slot_denied(s, proxy_error::internal, "out of memory");
         return;
-    slots_release(s->root, s->bucket);
-    refuse(s, proxy_error::internal, "internal", "out of memory");
+    }
+    if (!s->talk)
+        return;
+    c->who = s->talk->who;
+    if (s->need == session_need::request)
+        pool_add(s->talk->pool, c->member, pool_member_state::busy, proxy_now(s->root), proxy_random(s->root));
 }
 
-void session_server_failed(client_session *s) {
+void session_server_failed(client_session *s, const char *detail) {
     server_conn *server = s->server;
     link_detach(s, server);
-    server_close(server, "connect failed");
-    slots_count(s->bucket, slot_outcome::error);
-    refuse(s, proxy_error::server_lost, "connect", "");
+    server_close(server, detail);
+    session_slot_denied(s, proxy_error::server_lost, "");
 }
 
-static void relay_start(client_session *s) {
-    net_conn *client = &s->client;
-    net_conn *server = &s->server->conn;
-    s->up.from = s->down.to = client;
-    s->up.to = s->down.from = server;
-    s->up.owner = s->down.owner = s;
-    s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
-}
+// ---- events ----------------------------------------------------------------------------------------------------
 
-void session_server_ready(client_session *s) {
-    session_move(s, session_state::relaying);
-    relay_start(s);
-    if (s->prelogin)
-        counter_add(s->bucket->metrics.prelogin_to_server);
-    // What the client has sent so far goes first: it waits in `up` as if just read.
-    iobuf_move(s->up.held, s->greeting);
-    session_relay_event(s, s->up.to, net_writable);
-}
-
-// ---- relay -----------------------------------------------------------------------------------------------------
-
-// Until the client has answered the server's first message it counts as a stranger and login_timeout holds: a client
-// that sends a PRELOGIN and falls silent must not keep a slot.
-static void watch_login(client_session *s, bool up_moved, bool down_moved) {
-    if (s->client_went_on)
-        return;
-    if (down_moved && !s->server_spoke) {
-        s->server_spoke = true;
-        if (s->prelogin) {
-            counter_add(s->bucket->metrics.prelogin_from_server);
-            counter_add(s->bucket->metrics.prelogin_out);
-        }
-        return;
-    }
-    if (up_moved && s->server_spoke) {
-        s->client_went_on = true;
-        s->deadline = 0;
-    }
-}
-
-static void server_ended(client_session *s, const char *reason) {
-    server_conn *server = s->server;
-    link_detach(s, server);
-    server_gone(server, reason);
-}
-
-static void relay_lost(client_session *s, bool server_side, int error) {
-    const char *reason = server_side ? "server lost" : "client lost";
-    if (server_side) {
-        slots_count_error(s->root, s->bucket, "server_lost");
-        s->bucket->core.last_ok = s->bucket->core.probe_at = 0; // look at once whether it is down
-        server_ended(s, reason);
-    }
-    session_close(s, reason, strerror(error));
-}
-
-// The server's last byte and FIN have been passed on.
-static void relay_complete(client_session *s) {
-    bool client_first = s->up.from_eof;
-    server_ended(s, "closed by both");
-    if (client_first)
-        session_close(s, "client left");
-    else
-        session_linger(s, "server closed");
-}
-
-// After every move of one of its directions.
-static void relay_moved(client_session *s, relay_direction *d, uint64_t bytes_before) {
-    bool moved = d->bytes != bytes_before;
-    if (moved)
-        s->last_activity = proxy_now(s->root);
-    if (moved && d == &s->down)
-        s->bucket->core.last_ok = s->last_activity; // traffic that succeeds is the health probe
-    if (!s->client_went_on)
-        watch_login(s, moved && d == &s->up, moved && d == &s->down);
-    if (relay_finished(s->down)) {
-        relay_complete(s);
-        return;
-    }
-    if (s->up.from_eof) // the server's turn to close
-        s->deadline = proxy_now(s->root) + s->root->conf->proxy.release_timeout;
-    relay_watch(s->root->relays, s->up, s->down);
-}
-
-void session_relay_moved(relay_direction *d, relay_result result, int error, uint64_t bytes_before) {
-    auto *s = static_cast<client_session *>(d->owner);
-    if (result == relay_result::ok)
-        relay_moved(s, d, bytes_before);
-    else
-        relay_lost(s, (d == &s->up) == (result == relay_result::to_failed), error);
-}
-
-// Moves the directions that `events` of `conn` concern: asking the other one costs a system call for nothing.
-void session_relay_event(client_session *s, const net_conn *conn, unsigned events) {
-    relay_pool &pool = s->root->relays;
-    for (relay_direction *d : {&s->up, &s->down}) {
-        bool from = d->from == conn && (events & net_readable);
-        bool to = d->to == conn && (events & net_writable);
-        if (s->state != session_state::relaying || (!from && !to))
-            continue;
-        if (from && !to && relay_later(pool, *d))
-            continue;
-        int error = 0;
-        uint64_t before = d->bytes;
-        relay_result result = relay_move(pool, *d, error);
-        session_relay_moved(d, result, error, before);
+static void logging_in_or_asking(client_session *s, unsigned events) {
+    switch (s->need) {
+    case session_need::passthrough: return passthrough_client_event(s, events);
+    case session_need::login: return authenticate_event(s, events);
+    case session_need::request: return exchange_client_event(s, events);
     }
 }
 
 static void client_event(net_conn *conn, unsigned events) {
-    client_session *s = container_of(conn, client_session, client);
+    client_session *s = container_of(conn, client_session, client.conn);
     switch (s->state) {
     case session_state::greeting:
-        if (greeting_fill(s))
-            greeting_parse(s);
-        break;
+    case session_state::relaying: passthrough_client_event(s, events); break;
+    case session_state::login:
+    case session_state::admission: authenticate_event(s, events); break;
     case session_state::waiting:
-    case session_state::connecting: greeting_fill(s); break;
-    case session_state::relaying: session_relay_event(s, conn, events); break;
+    case session_state::connecting: logging_in_or_asking(s, events); break;
+    case session_state::active: exchange_client_event(s, events); break;
     case session_state::refusing: refusal_event(s, events); break;
     case session_state::lingering: linger_read(s); break;
     default: break;
@@ -387,34 +301,29 @@ static void client_event(net_conn *conn, unsigned events) {
 
 // ---- time ------------------------------------------------------------------------------------------------------
 
-// The client has gone and the server has not ended the session: as long as it still sends, let it finish.
-static void half_closed_deadline(client_session *s) {
-    uint64_t end = s->last_activity + s->root->conf->proxy.release_timeout;
-    if (proxy_now(s->root) < end) {
-        s->deadline = end;
-        return;
-    }
-    bool told = s->up.to_shut; // else the server has not even taken all that the client sent
-    server_conn *server = s->server;
-    link_detach(s, server);
-    if (told)
-        server_overdue(server);
-    else
-        server_close(server, "client left");
-    session_close(s, "client left", "the server did not end the session");
+static void admission_overdue(client_session *s) {
+    session_slot_denied(s, s->bucket->conf->queue_timeout == 0 ? proxy_error::no_slot : proxy_error::queue_timeout,
+                        "logins");
 }
 
 void session_deadline(client_session *s) {
-    if (s->state == session_state::relaying && s->up.from_eof) {
-        half_closed_deadline(s);
-        return;
+    switch (s->state) {
+    case session_state::admission: return admission_overdue(s);
+    case session_state::lingering: return session_close(s, s->reason);
+    case session_state::relaying:
+        if (passthrough_deadline(s))
+            return;
+        break;
+    case session_state::login:
+        if (s->answering)
+            return authenticate_answer_now(s);
+        break;
+    case session_state::refusing:
+        if (refusal_deadline(s))
+            return;
+        break;
+    default: break;
     }
-    if (s->state == session_state::lingering) {
-        session_close(s, s->reason);
-        return;
-    }
-    if (s->state == session_state::refusing && refusal_deadline(s))
-        return;
     slots_count_error(s->root, s->bucket, "timeout");
     session_close(s, "login_timeout", session_state_name(s->state));
 }

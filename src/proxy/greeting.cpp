@@ -1,10 +1,7 @@
 #include "proxy/greeting.h"
 
-#include <algorithm>
-
-#include <strings.h>
-
 #include "proxy/proxy.h"
+#include "proxy/router.h"
 #include "tds/packet.h"
 #include "tds/prelogin.h"
 #include "tls/client_hello.h"
@@ -61,35 +58,9 @@ greeting_result greeting_read(std::span<const uint8_t> bytes, greeting &out) {
     }
 }
 
-static bool same_name(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
-static bool bucket_has_name(const bucket_config &conf, std::string_view name) {
-    auto fits = [name](const std::string &own) { return same_name(own, name); };
-    return fits(conf.id) || std::any_of(conf.aliases.begin(), conf.aliases.end(), fits);
-}
-
-static proxy_bucket *bucket_by_name(proxy *root, std::string_view name) {
-    proxy_bucket *found = nullptr;
-    for (auto &pb : root->buckets) {
-        if (!bucket_has_name(*pb->conf, name))
-            continue;
-        if (found != nullptr)
-            return nullptr; // two fit: this rule decides nothing
-        found = pb.get();
-    }
-    return found;
-}
-
 proxy_bucket *greeting_choose_bucket(proxy *root, const greeting &g) {
-    if (!g.server_name.empty()) {
-        std::string_view name = g.server_name;
-        proxy_bucket *pb = bucket_by_name(root, name);
-        if (pb == nullptr)
-            pb = bucket_by_name(root, name.substr(0, name.find('.')));
-        if (pb != nullptr)
-            return pb;
-    }
-    return root->default_bucket >= 0 ? root->buckets[static_cast<size_t>(root->default_bucket)].get() : nullptr;
+    route_request request;
+    request.sni = g.server_name;
+    route r = router_route(*root->conf, request);
+    return r.bucket >= 0 ? root->buckets[static_cast<size_t>(r.bucket)].get() : nullptr;
 }

@@ -1,6 +1,14 @@
 #include "proxy/maintenance.h"
 
+#include <vector>
+
+#include <malloc.h>
+
 #include "base/log.h"
+#include "proxy/authenticate.h"
+#include "proxy/login_record.h"
+#include "proxy/passthrough.h"
+#include "proxy/pools.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
 #include "proxy/slots.h"
@@ -21,8 +29,8 @@ static void session_deadlines(proxy *root, session_state state, bool ordered, ui
     }
 }
 
-static void idle_sessions(proxy *root, uint64_t now) {
-    session_list &l = root->sessions[static_cast<size_t>(session_state::relaying)];
+static void idle_sessions(proxy *root, session_state state, uint64_t now) {
+    session_list &l = root->sessions[static_cast<size_t>(state)];
     for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
         next = list_next(l, *s);
         session_check_idle(s, now);
@@ -40,7 +48,9 @@ static void server_ticks(proxy *root, server_state state, uint64_t now) {
 
 static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
-        gauge_set(pb->metrics.active, pb->core.used);
+        uint32_t idle = pool_set_idle_count(pb->pools);
+        gauge_set(pb->metrics.active, pb->core.used - idle);
+        gauge_set(pb->metrics.idle, idle);
         gauge_set(pb->metrics.max, pb->core.max);
         gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue)));
     }
@@ -50,6 +60,25 @@ static void set_gauges(proxy *root) {
                   static_cast<double>(root->sessions[i].count));
 }
 
+// Connections kept for their client's whole session because of its login: the only pin of session mode.
+static void count_dedicated(proxy *root) {
+    std::vector<unsigned> count(root->buckets.size());
+    server_list &serving = root->servers[static_cast<size_t>(server_state::serving)];
+    for (server_conn *c = list_front(serving); c != nullptr; c = list_next(serving, *c))
+        if (c->purpose == server_purpose::dedicated)
+            ++count[c->bucket->core.index];
+    for (auto &pb : root->buckets)
+        gauge_set(pb->metrics.pinned_auth, count[pb->core.index]);
+}
+
+// What a crowd's handshakes have left on the heap goes back to the system, once they are over: a few milliseconds.
+static void give_memory_back(proxy *root) {
+    if (root->logins < 100 || root->sessions[static_cast<size_t>(session_state::login)].count > 0)
+        return;
+    root->logins = 0;
+    malloc_trim(0);
+}
+
 static void publish(proxy *root, uint64_t now) {
     if (now - root->published_at < publish_ms && root->published_at != 0)
         return;
@@ -57,7 +86,11 @@ static void publish(proxy *root, uint64_t now) {
     if (root->turned_away > 0)
         log_warn("connections turned away: max_unauthenticated reached", {{"count", root->turned_away}});
     root->turned_away = 0;
-    idle_sessions(root, now);
+    idle_sessions(root, session_state::relaying, now);
+    idle_sessions(root, session_state::active, now);
+    count_dedicated(root);
+    give_memory_back(root);
+    login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
@@ -69,11 +102,18 @@ static void tick(uv_timer_t *timer) {
     for (auto &pb : root->buckets) {
         slots_tick(root, pb.get(), now);
         probe_tick(root, pb.get(), now);
+        if (pb->conf->mode != pool_mode::passthrough)
+            pools_tick(root, pb.get(), now);
     }
     session_deadlines(root, session_state::greeting, true, now);
+    session_deadlines(root, session_state::login, false, now);
+    session_deadlines(root, session_state::admission, false, now);
+    session_deadlines(root, session_state::connecting, false, now);
     session_deadlines(root, session_state::refusing, false, now);
     session_deadlines(root, session_state::lingering, true, now);
     server_ticks(root, server_state::connecting, now);
+    server_ticks(root, server_state::logging_in, now);
+    server_ticks(root, server_state::working, now);
     server_ticks(root, server_state::closing, now);
     set_gauges(root);
     publish(root, now);
@@ -81,11 +121,20 @@ static void tick(uv_timer_t *timer) {
 }
 
 static void turn(uv_check_t *check) {
-    relay_turn(static_cast<proxy *>(check->data)->relays);
+    auto *root = static_cast<proxy *>(check->data);
+    relay_turn(root->relays);
+    authenticate_deferred(root);
+    if (list_empty(root->deferred))
+        uv_idle_stop(&root->awake);
+}
+
+void proxy_stay_awake(proxy *root) {
+    uv_idle_start(&root->awake, [](uv_idle_t *) {});
 }
 
 void maintenance_start(proxy *root) {
-    root->relays.on_moved = session_relay_moved;
+    root->relays.on_moved = passthrough_moved;
+    uv_idle_init(root->loop, &root->awake);
     uv_check_init(root->loop, &root->turn);
     root->turn.data = root;
     uv_check_start(&root->turn, turn);
@@ -101,4 +150,5 @@ void maintenance_stop(proxy *root) {
     root->tick_open = false;
     uv_close(reinterpret_cast<uv_handle_t *>(&root->tick), nullptr);
     uv_close(reinterpret_cast<uv_handle_t *>(&root->turn), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&root->awake), nullptr);
 }

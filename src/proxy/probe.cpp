@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "proxy/proxy.h"
+#include "proxy/server_auth.h"
+#include "proxy/server_task.h"
 #include "proxy/slots.h"
 #include "tds/packet.h"
 #include "tds/prelogin.h"
@@ -30,12 +32,12 @@ void probe_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
 }
 
 void probe_slot_granted(proxy *root, proxy_bucket *pb) {
-    pb->probe = server_open(root, pb, nullptr);
+    pb->probe = server_open(root, pb, server_purpose::probe, nullptr);
     if (pb->probe == nullptr) {
         slots_release(root, pb);
         return;
     }
-    pb->probe->probing = true;
+    pb->probe->who = pb->own_login;
     pb->probe->deadline = proxy_now(root) + probe_timeout;
 }
 
@@ -43,20 +45,41 @@ static void probe_end(server_conn *c) {
     c->bucket->probe = nullptr;
 }
 
+static bool logs_in(const proxy_bucket *pb) {
+    return pb->conf->probe == health_probe::login && pb->own_login;
+}
+
 void probe_connected(server_conn *c) {
+    c->deadline = proxy_now(c->root) + c->bucket->conf->connection_timeout;
+    if (logs_in(c->bucket)) {
+        server_auth_begin(c);
+        return;
+    }
     std::vector<uint8_t> request;
     tds_prelogin_request_build({}, tds_encrypt_not_supported, request);
-    ssize_t n = net_send(&c->conn, request);
+    ssize_t n = net_send(&c->conn.conn, request);
     if (n != static_cast<ssize_t>(request.size())) {
         probe_failed(c, "cannot send PRELOGIN");
         return;
     }
-    net_conn_watch(&c->conn, net_readable);
+    net_conn_watch(&c->conn.conn, net_readable);
+}
+
+void probe_done(server_conn *c) {
+    probe_end(c);
+    slots_server_up(c->root, c->bucket, (uv_hrtime() - c->try_started) / 1000);
+    server_close(c, "probe done");
+}
+
+static void learn_version(server_conn *c, std::span<const uint8_t> packet) {
+    tds_prelogin options;
+    if (tds_prelogin_parse(packet.subspan(tds_header_size), options) == tds_prelogin_error::none)
+        proxy_learn_version(c->root, c->bucket, options.version);
 }
 
 void probe_readable(server_conn *c) {
     uint8_t answer[512];
-    ssize_t n = net_recv(&c->conn, answer);
+    ssize_t n = net_recv(&c->conn.conn, answer);
     if (n == net_again)
         return;
     tds_header header{};
@@ -68,11 +91,12 @@ void probe_readable(server_conn *c) {
                                : (n < 0 ? strerror(static_cast<int>(-n)) : "no TDS answer to PRELOGIN"));
         return;
     }
-    proxy *root = c->root;
-    proxy_bucket *pb = c->bucket;
-    probe_end(c);
-    slots_server_up(root, pb, (uv_hrtime() - c->try_started) / 1000);
-    server_close(c, "probe done");
+    learn_version(c, {answer, static_cast<size_t>(n)});
+    probe_done(c);
+}
+
+void probe_logged_in(server_conn *c) {
+    server_task_start(c, server_task::check);
 }
 
 void probe_failed(server_conn *c, const char *detail) {

@@ -1,4 +1,4 @@
-// The health probe of a bucket: a connect and a PRELOGIN exchange, with a slot like everything else
+// The health probe of a bucket: a connect and a PRELOGIN exchange, or a login and SELECT 1, with a slot like everything else
 // (docs/architecture.md). A bucket whose traffic succeeds, or whose slots are all taken, is not probed.
 #pragma once
 
@@ -14,4 +14,7 @@ void probe_slot_granted(proxy *, proxy_bucket *);
 void probe_connected(server_conn *);
 // Bytes from the server, or its end.
 void probe_readable(server_conn *);
+// With health_probe login: logged in, and then SELECT 1 was answered.
+void probe_logged_in(server_conn *);
+void probe_done(server_conn *);
 void probe_failed(server_conn *, const char *detail);

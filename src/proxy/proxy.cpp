@@ -5,9 +5,15 @@
 #include <random>
 
 #include "base/log.h"
+#include "proxy/login_record.h"
 #include "proxy/maintenance.h"
+#include "proxy/pools.h"
 #include "proxy/slots.h"
+#include "tls/tls_client_context.h"
 #include "tls/tls_context.h"
+
+static constexpr size_t scratch_cipher = 32 * 1024;
+static constexpr size_t scratch_slack = 64 * 1024; // stream_recv wants more room than it reads
 
 static constexpr const char *outcome_names[] = {"acquired",  "acquired_after_wait", "released", "timeout",
                                                 "cancelled", "rejected_queue_full", "error"};
@@ -21,16 +27,43 @@ static constexpr const char *error_types[] = {"queue_full", "queue_timeout", "no
                                               "login",      "tls",           "timeout", "protocol",  "server_lost",
                                               "rate_limit", "shutdown",      "redis",   "internal"};
 
+static constexpr const char *direction_names[] = {"client_to_proxy", "proxy_to_client", "proxy_to_server",
+                                                  "server_to_proxy"};
+static_assert(std::size(direction_names) == static_cast<size_t>(packet_direction::count_));
+
+// A response to a login counts as login too, where the proxy tells them apart.
+static constexpr struct {
+    uint8_t type;
+    const char *name;
+} packet_names[packet_kinds] = {{tds_type_sql_batch, "batch"},     {tds_type_rpc, "rpc"},
+                                {tds_type_login7, "login"},        {tds_type_prelogin, "prelogin"},
+                                {tds_type_transaction, "tm"},      {tds_type_bulk, "bulk"},
+                                {tds_type_attention, "attention"}, {tds_type_response, "response"},
+                                {tds_type_sspi, "sspi"},           {tds_type_fedauth, "fedauth"}};
+
+metric_counter_handle *packet_counter(const proxy_bucket *pb, packet_direction direction, uint8_t tds_type) {
+    size_t kind = 0;
+    while (packet_names[kind].type != tds_type) {
+        ++kind;
+        assert(kind < packet_kinds);
+    }
+    return pb->metrics.packets[static_cast<size_t>(direction)][kind];
+}
+
+static size_t sessions_in(const proxy *p, std::initializer_list<session_state> states) {
+    size_t count = 0;
+    for (session_state state : states)
+        count += p->sessions[static_cast<size_t>(state)].count;
+    return count;
+}
+
 size_t proxy_unauthenticated(const proxy *p) {
-    return p->sessions[static_cast<size_t>(session_state::greeting)].count +
-           p->sessions[static_cast<size_t>(session_state::refusing)].count;
+    return sessions_in(p, {session_state::greeting, session_state::login, session_state::refusing});
 }
 
 size_t proxy_admitted(const proxy *p) {
-    size_t count = 0;
-    for (session_state state : {session_state::waiting, session_state::connecting, session_state::relaying})
-        count += p->sessions[static_cast<size_t>(state)].count;
-    return count;
+    return sessions_in(p, {session_state::admission, session_state::waiting, session_state::connecting,
+                           session_state::relaying, session_state::active});
 }
 
 size_t proxy_session_count(const proxy *p) {
@@ -47,13 +80,14 @@ static bucket_metrics metrics_of(metrics *m, const std::string &id) {
     b.queue_length = metric_gauge(m, metric::queue_length, {id});
     for (size_t i = 0; i < std::size(outcome_names); ++i)
         b.outcome[i] = metric_counter(m, metric::connections_total, {id, outcome_names[i]});
-    b.prelogin_in = metric_counter(m, metric::tds_packets_total, {id, "client_to_proxy", "prelogin"});
-    b.prelogin_to_server = metric_counter(m, metric::tds_packets_total, {id, "proxy_to_server", "prelogin"});
-    b.prelogin_from_server = metric_counter(m, metric::tds_packets_total, {id, "server_to_proxy", "prelogin"});
-    b.prelogin_out = metric_counter(m, metric::tds_packets_total, {id, "proxy_to_client", "prelogin"});
+    for (size_t d = 0; d < std::size(direction_names); ++d)
+        for (size_t k = 0; k < packet_kinds; ++k)
+            b.packets[d][k] =
+                metric_counter(m, metric::tds_packets_total, {id, direction_names[d], packet_names[k].name});
     b.excess = metric_counter(m, metric::slots_excess_total, {id});
     b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
-    metric_histogram(m, metric::query_duration_seconds, {id});
+    b.query_duration = metric_histogram(m, metric::query_duration_seconds, {id});
+    b.pinned_auth = metric_gauge(m, metric::connections_pinned, {id, "auth"});
     for (const char *type : error_types)
         metric_counter(m, metric::connection_errors_total, {id, type});
     for (const char *reason : pin_reasons)
@@ -63,11 +97,9 @@ static bucket_metrics metrics_of(metrics *m, const std::string &id) {
 
 static void on_resolved(void *user, net_target *target, int status) {
     auto *root = static_cast<proxy *>(user);
-    auto *pb = container_of(target, proxy_bucket, target);
     if (status != 0)
-        log_warn("host name cannot be resolved",
-                 {{"bucket", pb->core.id}, {"host", target->host}, {"error", uv_strerror(status)}});
-    server_addresses_ready(root, pb, status);
+        log_warn("host name cannot be resolved", {{"host", target->host}, {"error", uv_strerror(status)}});
+    server_addresses_ready(root, target, status);
 }
 
 static std::unique_ptr<proxy_bucket> make_bucket(proxy *root, const bucket_config &conf, uint32_t index) {
@@ -87,16 +119,6 @@ static std::unique_ptr<proxy_bucket> make_bucket(proxy *root, const bucket_confi
     pb->target.user = root;
     pb->metrics = metrics_of(root->metrics, conf.id);
     return pb;
-}
-
-static int32_t find_default_bucket(const config &conf) {
-    const std::string &name = conf.proxy.default_bucket;
-    if (name.empty())
-        return 0;
-    for (size_t i = 0; i < conf.buckets.size(); ++i)
-        if (conf.buckets[i].id == name)
-            return static_cast<int32_t>(i);
-    return -1; // "none"
 }
 
 static constexpr uint32_t shared_port = UINT32_MAX;
@@ -131,8 +153,43 @@ static bool open_listeners(proxy *root, std::string &error) {
     return true;
 }
 
+static tls_verify verify_of(server_tls mode) {
+    switch (mode) {
+    case server_tls::verify_ca: return tls_verify::ca;
+    case server_tls::verify_full:
+    case server_tls::strict: return tls_verify::full;
+    default: return tls_verify::none;
+    }
+}
+
+static tls_client_context *shared_server_tls(proxy *root, const bucket_config &conf, std::string &error) {
+    tls_client_options options{verify_of(conf.tls), conf.server_ca_file};
+    for (const server_tls_context &known : root->server_tls)
+        if (known.verify == options.verify && known.ca_file == options.ca_file)
+            return known.context;
+    tls_client_context *made = tls_client_context_create(options, error);
+    if (made != nullptr)
+        root->server_tls.push_back({options.verify, options.ca_file, made});
+    return made;
+}
+
+static bool open_server_tls(proxy *root, std::string &error) {
+    for (auto &pb : root->buckets) {
+        if (pb->conf->tls == server_tls::disable || pb->conf->mode == pool_mode::passthrough)
+            continue;
+        pb->server_tls = shared_server_tls(root, *pb->conf, error);
+        if (pb->server_tls == nullptr) {
+            error = "bucket " + pb->core.id + ": " + error;
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool open_tls(proxy *root, std::string &error) {
     const proxy_config &conf = root->conf->proxy;
+    if (!open_server_tls(root, error))
+        return false;
     if (conf.tls == client_tls::disable)
         return true;
     tls_context_options options;
@@ -142,6 +199,34 @@ static bool open_tls(proxy *root, std::string &error) {
     options.min_version_13 = conf.tls_min_version_13;
     root->tls = tls_context_create(options, error);
     return root->tls != nullptr;
+}
+
+bool proxy_reload_certificates(proxy *root, std::string &error) {
+    return root->tls == nullptr || tls_context_reload(root->tls, error);
+}
+
+tds_product_version proxy_server_version(const proxy *root, const proxy_bucket *pb) {
+    if (!root->conf->proxy.server_version.empty())
+        return root->own_version;
+    if (pb != nullptr)
+        return pb->server_version.major != 0 ? pb->server_version : root->own_version;
+    // On a shared port: what all of them can do.
+    tds_product_version lowest{};
+    for (const auto &other : root->buckets)
+        if (other->server_version.major != 0 && (lowest.major == 0 || other->server_version.major < lowest.major))
+            lowest = other->server_version;
+    return lowest.major != 0 ? lowest : root->own_version;
+}
+
+void proxy_learn_version(proxy *, proxy_bucket *pb, const tds_product_version &version) {
+    if (version.major == 0)
+        return;
+    if (pb->server_version.major != version.major)
+        log_info("server version", {{"bucket", pb->core.id},
+                                    {"major", static_cast<unsigned>(version.major)},
+                                    {"minor", static_cast<unsigned>(version.minor)},
+                                    {"build", static_cast<unsigned>(version.build)}});
+    pb->server_version = version;
 }
 
 // "16.0.4135"; the option table has checked its form.
@@ -178,9 +263,15 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     root->metrics = m;
     root->instance_id = conf.proxy.instance_id;
     root->random.seed(std::random_device{}());
-    root->default_bucket = find_default_bucket(conf);
     relay_pool_init(root->relays, conf.proxy.buffer_high, conf.proxy.buffer_low);
-    root->server_version = parse_version(conf.proxy.server_version);
+    root->scratch.in.resize(conf.proxy.buffer_high + scratch_slack);
+    root->scratch.cipher.resize(scratch_cipher);
+    root->own_version = parse_version(conf.proxy.server_version);
+    root->records = login_records_create();
+    if (!digest_key_create(root->secret_key)) {
+        error = "the system gives no randomness";
+        return start_failed(root);
+    }
     for (uint32_t i = 0; i < conf.buckets.size(); ++i)
         root->buckets.push_back(make_bucket(root, conf.buckets[i], i));
     if (!open_tls(root, error) || !open_listeners(root, error))
@@ -188,6 +279,9 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     coord_callbacks callbacks = slots_callbacks(root);
     root->coordinator = conf.redis.enabled ? coord_redis_create(loop, conf, m, callbacks)
                                            : coord_local_create(loop, conf, m, callbacks);
+    for (auto &pb : root->buckets)
+        if (pb->conf->mode != pool_mode::passthrough)
+            pools_start(root, pb.get());
     maintenance_start(root);
     return root;
 }
@@ -211,6 +305,14 @@ void proxy_drain(proxy *root, void (*stopped)(void *), void *user) {
 
 void proxy_drain_now(proxy *root) {
     root->drain_deadline = proxy_now(root);
+}
+
+static void close_servers(proxy *root) {
+    for (auto &pb : root->buckets)
+        pools_close_idle(root, pb.get(), "shutdown");
+    for (server_state state : {server_state::connecting, server_state::logging_in, server_state::working})
+        while (server_conn *c = list_front(root->servers[static_cast<size_t>(state)]))
+            server_close(c, "shutdown");
 }
 
 static void close_sessions(proxy *root) {
@@ -238,6 +340,7 @@ void proxy_drain_tick(proxy *root) {
     root->stopping = true;
     close_listeners(root);
     close_sessions(root);
+    close_servers(root);
     proxy_drain_step(root);
 }
 
@@ -253,5 +356,10 @@ void proxy_destroy(proxy *root) {
         coord_destroy(root->coordinator);
     tls_context_destroy(root->tls);
     relay_pool_free(root->relays);
+    login_records_destroy(root->records);
+    for (auto &pb : root->buckets)
+        pool_set_clear(pb->pools);
+    for (server_tls_context &known : root->server_tls)
+        tls_client_context_destroy(known.context);
     delete root;
 }

@@ -1,14 +1,17 @@
 // The root of everything on the loop. Every module of this folder takes it as an argument; there are no globals.
 //
-//      listener -> client_session -> slots (bucket + coordinator) -> server_conn -> relay
+//      listener -> client_session -> passthrough:  slots (bucket + coordinator) -> server_conn -> relay
+//                        |        -> authenticate: client_login, router, login records, server_auth
+//                        |        -> exchange:     attach -> pools -> slots -> server_conn -> server_task
 //                        |  refused: client_login answers the error itself
-//      maintenance: one timer for every deadline, probes, gauges, the health snapshot
+//      maintenance: one timer for every deadline, probes, pools, gauges, the health snapshot
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <uv.h>
@@ -21,12 +24,16 @@
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "pool/bucket.h"
+#include "pool/server_pool.h"
 #include "proxy/client_session.h"
 #include "proxy/relay.h"
 #include "proxy/server_conn.h"
 #include "tds/prelogin.h"
+#include "tls/digest.h"
+#include "tls/tls_client_context.h"
 
 struct tls_context;
+struct login_records;
 struct proxy;
 
 // Outcomes of asking for a slot (label `status` of proxy_connections_total).
@@ -41,13 +48,19 @@ enum class slot_outcome : uint8_t {
     count_
 };
 
+enum class packet_direction : uint8_t { client_to_proxy, proxy_to_client, proxy_to_server, server_to_proxy, count_ };
+inline constexpr size_t packet_kinds = 10; // label `type` of proxy_tds_packets_total
+
 struct bucket_metrics {
-    metric_gauge_handle *active, *idle, *max, *queue_length;
+    metric_gauge_handle *active, *idle, *max, *queue_length, *pinned_auth;
     metric_counter_handle *outcome[static_cast<size_t>(slot_outcome::count_)];
-    metric_counter_handle *prelogin_in, *prelogin_to_server, *prelogin_from_server, *prelogin_out;
+    metric_counter_handle *packets[static_cast<size_t>(packet_direction::count_)][packet_kinds];
     metric_counter_handle *excess;
-    metric_histogram_handle *queue_wait;
+    metric_histogram_handle *queue_wait, *query_duration;
 };
+
+// Whether a server announces transactions that SQL text begins (ENVCHANGE 8 to 10).
+enum class announcing : uint8_t { unknown, yes, no };
 
 // A bucket with all that the loop needs for it.
 struct proxy_bucket {
@@ -57,6 +70,36 @@ struct proxy_bucket {
     bucket_metrics metrics{};
     waiter probe_wait;            // the background probe's place in the queue
     server_conn *probe = nullptr; // its connection, while it has one
+
+    // Terminated modes.
+    pool_set pools;
+    waiter warm_wait;                                // the place in the queue of a connection to be opened ahead
+    std::shared_ptr<const login_identity> own_login; // the bucket's own; nullptr without username
+    tls_client_context *server_tls = nullptr;        // one of proxy.server_tls; nullptr: server_tls is disable
+    bool without_tls = false;                        // server_tls is prefer, and the server has none
+    session_turns admission;                         // logins that wait for logins_running to fall
+    uint32_t logins_running = 0;                     // real logins of clients under way
+    uint32_t closing = 0;                            // connections whose slots come free soon
+    tds_product_version server_version;              // as the server said last; major 0: not yet
+    announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
+    std::unordered_set<std::string> unshared;        // users whose USE the server has refused
+};
+
+// The counter of packets of this type; those of a type that has no label are counted nowhere.
+metric_counter_handle *packet_counter(const proxy_bucket *, packet_direction, uint8_t tds_type);
+
+// Memory for what is on its way through, for everybody in turn.
+struct scratch_memory {
+    std::vector<uint8_t> in;     // what was read, decrypted
+    std::vector<uint8_t> cipher; // what was read
+    std::vector<uint8_t> out;    // packets being put together
+};
+
+// Shared by the buckets that trust alike: a system's certificate store is large.
+struct server_tls_context {
+    tls_verify verify;
+    std::string ca_file;
+    tls_client_context *context;
 };
 
 struct proxy {
@@ -64,12 +107,14 @@ struct proxy {
     const config *conf = nullptr;
     ::metrics *metrics = nullptr;
     coord *coordinator = nullptr;
-    tls_context *tls = nullptr;         // the certificate for refusals; nullptr: client_tls is disable
-    tds_product_version server_version; // told in PRELOGIN
+    tls_context *tls = nullptr;      // the certificate; nullptr: client_tls is disable
+    tds_product_version own_version; // told in PRELOGIN where no server's is known
+    std::vector<server_tls_context> server_tls;
+    digest_key secret_key;           // of the digests of passwords
+    login_records *records = nullptr;
     std::string instance_id;            // as registered
 
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
-    int32_t default_bucket = -1;                        // -1: none
     std::vector<std::unique_ptr<net_listener>> listeners;
     size_t listeners_open = 0;
 
@@ -80,9 +125,13 @@ struct proxy {
     uint64_t next_session_id = 1;
     uint64_t next_server_id = 1;
     relay_pool relays;
+    scratch_memory scratch;
+    session_turns deferred;  // logins put off to the next loop turn
+    uint64_t login_time = 0; // ns spent on logins in this one
 
     uv_timer_t tick;
-    uv_check_t turn;        // after the events of a loop turn: the batched relays
+    uv_check_t turn;        // after the events of a loop turn: the batched relays, logins put off
+    uv_idle_t awake;        // active: the loop does not wait for events
     bool tick_open = false; // both are open
     bool draining = false;
     uint64_t drain_deadline = 0;
@@ -94,6 +143,7 @@ struct proxy {
     void (*publish)(void *user, proxy *) = nullptr; // called about once a second: a new health snapshot may be taken
     void *publish_user = nullptr;
     uint64_t published_at = 0;
+    uint32_t logins = 0;         // since memory was last given back to the system
     uint64_t turned_away = 0; // connections closed because of max_unauthenticated, since the last publish
     std::minstd_rand random;
 };
@@ -109,6 +159,13 @@ size_t proxy_unauthenticated(const proxy *p);
 // Sessions that wait for, connect to or have a server.
 size_t proxy_admitted(const proxy *p);
 size_t proxy_session_count(const proxy *p);
+// The version that a client of this bucket (nullptr: not known yet) is told in PRELOGIN: JDBC goes by it.
+tds_product_version proxy_server_version(const proxy *p, const proxy_bucket *pb);
+void proxy_learn_version(proxy *p, proxy_bucket *pb, const tds_product_version &);
+// The loop's next turn comes at once.
+void proxy_stay_awake(proxy *p);
+// Reads the certificate files again. False, with the reason in `error`: the old certificate stays.
+[[nodiscard]] bool proxy_reload_certificates(proxy *p, std::string &error);
 
 // Sets up buckets, coordinator, listeners. `conf`, `metrics` must outlive it. Null with the reason in `error`.
 proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::string &error);

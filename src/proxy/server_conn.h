@@ -2,58 +2,117 @@
 // it exists until the server's FIN or RST has been seen (or release_timeout has passed, which counts as possible
 // excess).
 //
-//      connecting -> serving -> closing -> (slot released, freed)
-//          |  ^
-//          v  | backoff, next address
-//        (failed)
+//      connecting -> logging_in -> working <-> serving
+//          |  ^           |          ^  |
+//          v  | backoff,  |          |  v           any -> closing -> (slot released, freed)
+//        (failed) next    |         idle
+//             \  address  /
+//              +---------+
+//
+// In passthrough and for a probe there is no login: connecting -> serving.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/list.h"
-#include "net/conn.h"
+#include "net/resolver.h"
+#include "net/stream.h"
 #include "pool/backoff.h"
+#include "pool/server_pool.h"
+#include "proxy/dialogue.h"
+#include "tds/packet_stream.h"
+#include "tds/token_walk.h"
 
 struct proxy;
 struct proxy_bucket;
 struct client_session;
-struct net_target;
+struct server_login;
+struct tds_login_answer;
+struct server_conn;
 
 enum class server_state : uint8_t {
     connecting, // waiting for an address, for the connect, or for the next try
+    logging_in, // PRELOGIN, TLS, LOGIN7
     serving,    // attached to a client session, or probing
+    working,    // a batch of the proxy's own runs on it (proxy/server_task)
+    idle,       // in its pool
     closing,    // our FIN is sent; waiting for the server's
     released,   // the slot is gone; memory waits for the loop's close callback
     count_
+};
+
+enum class server_purpose : uint8_t {
+    passthrough, // relays for its client
+    probe,       // looks whether the server answers PRELOGIN
+    pooled,      // logs in, serves the sessions of a pool one after another
+    dedicated,   // logs in for one session, closes with it
+};
+
+enum class server_task : uint8_t {
+    none,
+    capability,   // does this server announce transactions begun in text?
+    check,        // SELECT 1, after a pause or for health
+    prepare,      // to the database and language of the client
+    client_reset, // what a client's own reset does, for it to go on
+    cancel,       // the client is gone: attention, drain
+    roll_back,    // then its transaction
+    reset,        // then all the rest
 };
 
 struct server_conn {
     list_node<server_conn> node;
     proxy *root = nullptr;
     proxy_bucket *bucket = nullptr;
-    client_session *client = nullptr; // both ways by proxy/link only; nullptr: a probe, or orphaned while closing
-    net_conn conn;
+    client_session *client = nullptr; // both ways by proxy/link only; nullptr: nobody's
+    net_stream conn;
     uint64_t id = 0;
-    uint64_t deadline = 0;    // connecting: give up; closing: release anyway
+    uint64_t deadline = 0;    // connecting to working: give up; closing: release anyway
     uint64_t retry_at = 0;    // connecting, between two tries
     uint64_t try_started = 0; // uv_hrtime of the try under way, for the latency
     backoff retry;
     uint16_t next_address = 0;
     server_state state = server_state::connecting;
+    server_purpose purpose = server_purpose::passthrough;
     bool has_fd = false;    // a connect is under way or done
     bool connected = false; // the server has a connection that it must close, too
-    bool probing = false;
+    bool again = false;     // closing: a new try follows on the same slot
     bool closing_fd = false; // the loop's close callback is due
     bool drop = false;       // free in that callback
+    bool counted = false;    // as acquired, not yet as released
+
+    // From logging_in on.
+    server_login *login = nullptr;
+    uint64_t auth_started = 0;                      // loop ms
+    std::shared_ptr<const tds_login_answer> answer; // until its owner is told
+    std::shared_ptr<const login_identity> who; // whose LOGIN7 it was opened with
+    std::unique_ptr<net_target> route;         // where a routing ENVCHANGE has sent it
+    uint8_t hops = 0;
+    pool_member member; // pooled
+    uint32_t version = 0;
+    uint16_t packet_size = tds_initial_packet_size;
+    std::string database, language; // baseline: what a reset takes it back to
+    tds_packet_cursor down;         // the server's packets
+    tds_packet_writer to_server;
+    tds_walker walker;
+    bool pristine = true;   // nothing of a client's has run on it since its login or its last reset
+    bool unpoolable = false; // to be closed when its client is done: a state that nobody can name
+    server_task task = server_task::none;
+    uint8_t task_attentions = 0; // acknowledgements that the server owes to the proxy
+    bool task_failed = false;    // an ERROR came
+    int32_t task_error = 0;      // its number
 };
 
 using server_list = list<server_conn, &server_conn::node>;
 
-// Begins to connect, with a slot already held. Answers with session_server_ready or session_server_failed of its
-// client, or the probe's counterparts; never from inside this call. nullptr: out of memory, the slot is the caller's to
-// release.
-server_conn *server_open(proxy *, proxy_bucket *, client_session *client_or_null);
+// Begins to connect, with a slot already held. Answers its client (or the probe) later; never from inside this call.
+// nullptr: out of memory, the slot is the caller's to release.
+server_conn *server_open(proxy *, proxy_bucket *, server_purpose, client_session *client_or_null);
+void server_move(server_conn *, server_state to);
+// Where it connects to: the bucket's server, or where that has routed it.
+net_target *server_target(server_conn *);
+void server_set_route(server_conn *, std::unique_ptr<net_target>);
 // Ends it from any state: half-closes, waits for the server's end, releases the slot. Detach the client first.
 void server_close(server_conn *, const char *reason);
 // The server's FIN or a broken connection was seen by whoever read from it: release at once.
@@ -61,7 +120,12 @@ void server_gone(server_conn *, const char *reason);
 // Our FIN has been sent release_timeout ago and the server has not closed its end: releases the slot all the same, with
 // an RST, and counts it as possible excess.
 void server_overdue(server_conn *);
-// Deadlines and retries, for connections that connect or close; called by maintenance.
+// The try has failed after the connect: closes this connection, and tries again on the same slot once the server has
+// closed it too, after a backoff or at once. Nobody is told.
+void server_try_again(server_conn *, bool at_once, const char *reason);
+// Nothing more will be tried: tells its owner, who closes it.
+void server_give_up(server_conn *, const char *error_type, const char *detail);
+// Deadlines and retries; called by maintenance.
 void server_tick(server_conn *, uint64_t now);
-// Addresses of the bucket's host arrived (or not).
-void server_addresses_ready(proxy *, proxy_bucket *, int status);
+// Addresses of a host arrived (or not).
+void server_addresses_ready(proxy *, net_target *, int status);

@@ -3,7 +3,10 @@
 #include <cassert>
 
 #include "base/log.h"
+#include "proxy/pools.h"
 #include "proxy/probe.h"
+
+static constexpr uint32_t passed_over_max = 16; // times that others of another pool may be served first
 
 static proxy_bucket *bucket_at(void *user, uint32_t index) {
     auto *root = static_cast<proxy *>(user);
@@ -29,6 +32,10 @@ static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
 
 // The waiter is out of the queue and owns a slot now.
 static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
+    if (w->kind == waiter_kind::warm) {
+        pools_warm_granted(root, pb);
+        return;
+    }
     if (w->kind == waiter_kind::probe) { // not counted, here or when its slot is released: the figures are the clients'
         probe_slot_granted(root, pb);
         return;
@@ -46,7 +53,7 @@ static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
 
 // The waiter is out of the queue and gets nothing.
 static void deny(proxy *root, proxy_bucket *pb, waiter *w, proxy_error error, const char *detail) {
-    if (w->kind == waiter_kind::probe)
+    if (w->kind != waiter_kind::client)
         return; // the next one is due in its time
     observe_wait(root, pb, *w);
     session_slot_denied(session_of(w), error, detail);
@@ -74,9 +81,44 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
     auto *root = static_cast<proxy *>(user);
     proxy_bucket *pb = bucket_at(user, index);
     bucket_slot_refused(pb->core, why == coord_refusal::full, proxy_now(root), proxy_random(root));
-    bool queueing_off = false;
-    while (waiter *w = bucket_pop_excess(pb->core, queueing_off))
+    pools_make_room(root, pb);
+    bool queueing_off = pb->core.limits.queue_timeout == 0;
+    // With queueing off those stay for whom a slot is being taken over.
+    while (!queueing_off || waitq_length(pb->core.queue) > pb->closing) {
+        waiter *w = bucket_pop_excess(pb->core, queueing_off);
+        if (w == nullptr)
+            break;
         deny(root, pb, w, queueing_off ? proxy_error::no_slot : proxy_error::queue_full, "");
+    }
+}
+
+// ---- pools -----------------------------------------------------------------------------------------------------
+
+client_session *slots_waiting_for_pool(waiter *w) {
+    if (w->kind != waiter_kind::client || session_of(w)->need != session_need::request)
+        return nullptr;
+    return session_of(w);
+}
+
+void slots_take_out(proxy *root, proxy_bucket *pb, waiter *w) {
+    bucket_cancel(pb->core, *w);
+    if (w->refused)
+        observe_wait(root, pb, *w);
+    slots_count(pb, w->refused ? slot_outcome::acquired_after_wait : slot_outcome::acquired);
+}
+
+client_session *slots_match(proxy *root, proxy_bucket *pb, const server_pool *pool) {
+    waiter *head = waitq_head(pb->core.queue);
+    for (waiter *w = head; w != nullptr; w = list_next(pb->core.queue.waiters, *w)) {
+        client_session *s = slots_waiting_for_pool(w);
+        if (s == nullptr || s->talk->pool != pool)
+            continue;
+        if (w != head && head->kind == waiter_kind::client && ++head->passed_over > passed_over_max)
+            return nullptr;
+        slots_take_out(root, pb, w);
+        return s;
+    }
+    return nullptr;
 }
 
 static void on_freed(void *user, uint32_t index) {

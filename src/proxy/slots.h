@@ -9,6 +9,13 @@ coord_callbacks slots_callbacks(proxy *);
 // Puts the waiter into the bucket's queue (or not: the verdict says why) and asks for a slot if none is being asked
 // for.
 [[nodiscard]] bucket_verdict slots_request(proxy *, proxy_bucket *, waiter &);
+// The first waiter for a server connection of this pool, out of the queue and counted as served; nullptr: there is none,
+// or those of other pools ahead of it have been passed over often enough.
+[[nodiscard]] client_session *slots_match(proxy *, proxy_bucket *, const server_pool *);
+// The session that waits for any connection of its pool, or nullptr: it is another kind of waiter.
+client_session *slots_waiting_for_pool(waiter *);
+// The waiter is served without a slot of its own: out of the queue, counted.
+void slots_take_out(proxy *, proxy_bucket *, waiter *);
 // The waiter goes. Counts it as cancelled if it was queued.
 void slots_cancel(proxy *, proxy_bucket *, waiter &);
 // A server connection is gone: its slot goes to the next waiter or back to the coordinator.

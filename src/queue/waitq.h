@@ -10,7 +10,7 @@
 
 #include "base/list.h"
 
-enum class waiter_kind : uint8_t { client, probe };
+enum class waiter_kind : uint8_t { client, probe, warm };
 
 struct waiter {
     list_node<waiter> node;
@@ -18,6 +18,7 @@ struct waiter {
     uint64_t deadline = 0; // when it must be told that it waited too long
     bool refused = false;  // a slot was asked for on its behalf, or a predecessor's, and there was none
     waiter_kind kind = waiter_kind::client;
+    uint32_t passed_over = 0; // while it was the head: how often a later one was served
 };
 
 struct waitq {

@@ -35,6 +35,7 @@ inline constexpr uint8_t tds_flags2_integrated = 0x80; // SSPI login
 inline constexpr uint8_t tds_type_flags_oledb = 0x10;
 inline constexpr uint8_t tds_type_flags_read_only = 0x20;
 inline constexpr uint8_t tds_flags3_change_password = 0x01;
+inline constexpr uint8_t tds_flags3_user_instance = 0x04;
 inline constexpr uint8_t tds_flags3_extension = 0x10;
 
 inline constexpr size_t tds_name_max = 128; // units of every name

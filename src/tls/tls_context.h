@@ -22,11 +22,13 @@ struct tls_context; // opaque
 
 // nullptr on failure; `error` then names the file and the reason. Making an RSA key takes a tenth of a second or so.
 // Engines keep their own reference: the context may be destroyed (replaced) while they live.
-tls_context *tls_context_create(const tls_context_options &options, std::string &error);
+[[nodiscard]] tls_context *tls_context_create(const tls_context_options &options, std::string &error);
 void tls_context_destroy(tls_context *);
+
+// Reads certificate and key files again; engines made from now on show what is in them, engines alive keep what they
+// have. All or nothing: on failure (false, `error` as above) everything stays as it was. A self-signed certificate is
+// kept: true. Tickets of before are no longer known: their clients make a full handshake.
+[[nodiscard]] bool tls_context_reload(tls_context *, std::string &error);
 
 // For tls_engine only.
 ssl_ctx_st *tls_context_ssl(const tls_context *, tls_mode mode);
-
-// Takes all of OpenSSL's queued errors off the queue; returns the first one's text.
-std::string tls_take_errors();

@@ -31,6 +31,8 @@ std::string shown_default(const option_row &row) {
         return "required";
     if ((row.flags & option_inherits) != 0)
         return "proxy's";
+    if (row.type == option_type::keys)
+        return "none";
     return row.default_text[0] == '\0' ? "`\"\"`" : code(row.default_text);
 }
 
@@ -43,15 +45,22 @@ std::string shown_value(const option_row &row) {
     return text;
 }
 
-std::string options_of(option_section section) {
-    std::string text = "| key | default | value | what it does |\n| --- | --- | --- | --- |\n";
+// The rows of a section; those of a mapping in it with the mapping's name in front.
+std::string option_lines(option_section section, const std::string &prefix) {
+    std::string text;
     for (const option_row &row : option_table()) {
         if (row.section != section || (row.flags & option_later) != 0)
             continue;
-        std::string name = code(row.name) + (row.alias != nullptr ? " (" + code(row.alias) + ")" : "");
+        std::string name = code(prefix + row.name) + (row.alias != nullptr ? " (" + code(row.alias) + ")" : "");
         text += "| " + name + " | " + shown_default(row) + " | " + shown_value(row) + " | " + row.help + " |\n";
+        if (row.type == option_type::keys)
+            text += option_lines(option_section::read_only, std::string(row.name) + ".");
     }
     return text;
+}
+
+std::string options_of(option_section section) {
+    return "| key | default | value | what it does |\n| --- | --- | --- | --- |\n" + option_lines(section, "");
 }
 
 std::string options_short() {

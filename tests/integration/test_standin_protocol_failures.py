@@ -76,6 +76,14 @@ def test_misbehaving(t):
     assert login() is None
 
 
+def test_one_killed_connection(t):
+    server = t.sqlserver()
+    one, other = t.client(server), t.client(server)
+    server.kill(one.session.spid)
+    assert_closed(one)
+    assert other.scalar("SELECT 1") == 1 and server.control(f"kill {one.session.spid}").startswith("error")
+
+
 def test_killed_connections(t):
     server = t.sqlserver()
     idle, busy = t.client(server), t.client(server)

@@ -60,6 +60,7 @@ static bool add_existing(engine *e, std::string &error) {
 engine *engine_create(const engine_options &options, std::string &error) {
     auto e = std::make_unique<engine>();
     e->options = options;
+    logins_create(e.get());
     e->started = datetime_number(datetime_now(false));
     mkdir(options.data_dir.c_str(), 0700);
     if (sqlite3_open(":memory:", &e->setup) != SQLITE_OK) {
@@ -92,23 +93,15 @@ void engine_destroy(engine *e) {
     delete e;
 }
 
+engine_options &engine_settings(engine *e) {
+    return e->options;
+}
+
+engine_counters engine_counted(const engine *e) {
+    return e->counters;
+}
+
 // --- login
-
-static bool password_fits(const engine *e, const login_request &r) {
-    if (e->options.logins.empty())
-        return same_name(r.user, "sa");
-    for (const std::string &login : e->options.logins) {
-        size_t colon = login.find(':');
-        if (same_name(login.substr(0, colon), r.user) && colon != std::string::npos &&
-            login.substr(colon + 1) == r.password)
-            return true;
-    }
-    return false;
-}
-
-static void login_failed(const login_request &r, host &h) {
-    h.message(18456, 1, 14, "Login failed for user '" + r.user + "'.", "", 1);
-}
 
 static uint16_t free_spid(engine *e) {
     for (uint32_t i = 0; i < 32767; i++) {
@@ -120,23 +113,42 @@ static uint16_t free_spid(engine *e) {
     return 0;
 }
 
-session *engine_login(engine *e, const login_request &r, host &h) {
-    if (!password_fits(e, r)) {
-        login_failed(r, h);
-        return nullptr;
-    }
+static bool refuse_login(const login_request &r, host &h) {
+    h.message(18456, 1, 14, "Login failed for user '" + r.user + "'.", "", 1);
+    return false;
+}
+
+// The database to begin in. Null: the login has been refused.
+static const database *first_database(engine *e, const login_request &r, host &h) {
     std::string db = r.database.empty() ? "master" : r.database;
     if (db.size() > 1 && db.front() == '[' && db.back() == ']')
         db = db.substr(1, db.size() - 2);
     auto found = e->databases.find(lower(db));
-    if (found == e->databases.end()) {
+    if (found != e->databases.end())
+        return found->second.get();
+    if (r.database_must_exist) {
         h.message(4060, 1, 11, "Cannot open database \"" + db + "\" requested by the login. The login failed.", "", 1);
-        login_failed(r, h);
+        refuse_login(r, h);
         return nullptr;
     }
+    h.message(4063, 1, 11,
+              "Cannot open database \"" + db +
+                  "\" that was requested by the login. Using the user default database \"master\" instead.",
+              "", 1);
+    return e->databases.at("master").get();
+}
+
+session *engine_login(engine *e, const login_request &r, host &h) {
+    if (!login_admit(e, r, h))
+        return nullptr;
+    const database *db = first_database(e, r, h);
+    if (db == nullptr)
+        return nullptr;
     auto s = std::make_unique<session>();
     s->eng = e;
     s->login = r;
+    s->login.password.clear();
+    s->login.new_password.clear();
     s->spid = free_spid(e);
     if (s->spid == 0) {
         h.message(17809, 16, 20,
@@ -145,7 +157,7 @@ session *engine_login(engine *e, const login_request &r, host &h) {
         return nullptr;
     }
     s->isolation = e->options.default_isolation;
-    s->db = s->login.database = found->second->name;
+    s->db = s->login.database = db->name;
     session_defaults(s.get());
     s->login_time = s->batch_time = s->end_time = datetime_number(datetime_now(false));
     e->sessions[s->spid] = s.get();
@@ -186,6 +198,10 @@ void session_close(session *s) {
 
 uint16_t session_spid(const session *s) {
     return s->spid;
+}
+
+const std::string &session_database(const session *s) {
+    return s->db;
 }
 
 // --- requests
@@ -243,6 +259,8 @@ void session_batch(session *s, std::string_view sql, host &h) {
     f.scope_identity = s->batch_identity;
     flow r = guarded(f, [&] {
         f.tree = cached_parse(s, sql, {}, "");
+        if (bool module = !f.tree->body.empty() && f.tree->body[0]->kind == stmt_kind::create_module; !module)
+            s->options.quoted_identifier = f.tree->quoted_identifier.value_or(s->options.quoted_identifier);
         return run_frame(f, f.tree->body);
     });
     (void)r;
@@ -326,42 +344,6 @@ void session_tran(session *s, uint16_t request, uint8_t isolation, std::string_v
     uint16_t command = request == 5 ? 0xD4 : request == 7 ? 0xD5 : request == 8 ? 0xD2 : 0xD6;
     if (r == flow::next && !s->done_sent)
         h.done(done_kind::done, 0, command, 0);
-}
-
-void session_reset(session *s, bool keep_tran, host &h) {
-    frame f;
-    f.s = s;
-    f.h = &h;
-    if (!keep_tran && s->trancount > 0) { // silent: ENVCHANGE 18 says it all
-        bool announce = s->eng->options.announce_text_transactions;
-        s->eng->options.announce_text_transactions = false;
-        tran_rollback_all(f, true);
-        s->eng->options.announce_text_transactions = announce;
-    }
-    std::vector<std::string> temps;
-    for (const auto &[name, o] : s->temps)
-        temps.push_back(name);
-    for (const std::string &name : temps)
-        drop_temp(s, name, &h);
-    for (auto it = s->eng->global_owners.begin(); it != s->eng->global_owners.end();) {
-        std::string name = it->first;
-        bool mine = it->second == s->spid;
-        ++it;
-        if (mine)
-            drop_temp(s, name, &h);
-    }
-    app_locks_release(s, !keep_tran);
-    s->handles.clear();
-    s->next_handle = 1;
-    s->options = s->login_options;
-    s->db = s->login.database;
-    s->context.clear();
-    s->read_only_context.clear();
-    s->last_identity.reset();
-    s->batch_identity.reset();
-    s->identity_insert.clear();
-    s->rowcount = s->last_error = 0;
-    h.env_text(env::reset_ack, "", "");
 }
 
 } // namespace sqlserver

@@ -143,16 +143,35 @@ struct login_request {
     uint32_t packet_size = 4096;
     bool encrypted = false;
     uint32_t client_pid = 0;
+    bool proven = false; // the wire half knows who it is (SSPI, federated): no password, and maybe no SQL login
+    bool change_password = false; // fChangePassword: `new_password` replaces `password`
+    std::string new_password;
 };
 
 struct engine_options {
     std::string data_dir; // one SQLite file per database lives here
     std::string server_name = "STANDIN";
-    std::string version = "16.0.4135";      // @@VERSION, SERVERPROPERTY
-    std::vector<std::string> logins;        // "user:password"; empty: sa with any password
-    std::vector<std::string> databases;     // created at start beside master, tempdb, model, msdb
+    std::string version = "16.0.4135";  // @@VERSION, SERVERPROPERTY
+    std::vector<std::string> logins;    // "user:password"; empty: sa with any password
+    std::vector<std::string> databases; // created at start beside master, tempdb, model, msdb
+    int32_t default_isolation = 2;      // read committed
+    // may change while the server runs: engine_settings
     bool announce_text_transactions = true; // false: as Babelfish and TDS 7.1, no ENVCHANGE 8/9/10 for T-SQL text
-    int32_t default_isolation = 2;          // read committed
+    bool reset_keeps_database = false;      // as Babelfish
+    bool fail_reset = false;                // a reset ends with 18056 and the connection
+};
+
+// A login that authenticates with a password.
+struct sql_login {
+    std::string name, password;
+    bool any_password = false;
+    bool locked = false, disabled = false, expired = false, must_change = false;
+};
+
+struct engine_counters {
+    uint64_t password_changes = 0;
+    uint64_t reset_calls = 0;   // sp_reset_connection by name
+    uint64_t resets_failed = 0; // 18056, 18059
 };
 
 struct engine;  // databases, logins, the list of sessions
@@ -160,13 +179,22 @@ struct session; // one TDS session: SPID, SET options, variables' scope is the b
 
 engine *engine_create(const engine_options &options, std::string &error); // null and `error` on failure
 void engine_destroy(engine *);
+engine_options &engine_settings(engine *);
+engine_counters engine_counted(const engine *);
 
-// Logs in: sends ENVCHANGE 1, INFO 5701, ENVCHANGE 2, INFO 5703 through `host`, or the ERROR tokens (18456; 4060 +
-// 18456). The wire half adds ENVCHANGE 7 (collation), LOGINACK, ENVCHANGE 4, FEATUREEXTACK and DONE. Null: login
-// refused.
+// SQL logins; names in any case. Sessions that are logged in live on, but a reset does their login again.
+sql_login *login_find(engine *, std::string_view name);                     // null: unknown
+void login_add(engine *, std::string_view name, std::string_view password); // or replaces it
+bool login_drop(engine *, std::string_view name);                           // false: unknown
+
+// Logs in: sends ENVCHANGE 1, INFO 5701, ENVCHANGE 2, INFO 5703 through `host`, or the ERROR tokens (18456, 18470,
+// 18486..18488; 4060 + 18456). A database that cannot be opened and need not be is ERROR 4063 and no refusal: the
+// session begins in master. The wire half adds ENVCHANGE 7 (collation), LOGINACK, ENVCHANGE 4, FEATUREEXTACK and DONE.
+// Null: login refused.
 session *engine_login(engine *, const login_request &, host &);
 void session_close(session *); // rolls back, drops temp tables, frees
 uint16_t session_spid(const session *);
+const std::string &session_database(const session *);
 
 // Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.
 void session_batch(session *, std::string_view sql, host &);
@@ -179,7 +207,8 @@ void session_tran(session *, uint16_t request, uint8_t isolation, std::string_vi
                   uint8_t next_isolation, std::string_view next_name, host &);
 // RESETCONNECTION (keep_tran false) or RESETCONNECTIONSKIPTRAN: back to the state after login, isolation level kept,
 // prepared handles and temp tables gone, transaction rolled back unless kept; sends ENVCHANGE 18 with empty values by
-// env_text.
-void session_reset(session *, bool keep_tran, host &);
+// env_text. False: the login cannot be done again; the error (18056, 18059, severity 20) is sent, the connection must
+// end and nothing more may run.
+bool session_reset(session *, bool keep_tran, host &);
 
 } // namespace sqlserver

@@ -1,9 +1,11 @@
 // sqlserver-standin: a TDS server over SQLite for tests, benchmarks and the demo. Arguments, start, end.
 #include "server.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,19 +23,31 @@ const char usage[] =
     "  --database NAME          repeatable: created at start\n"
     "  --encrypt off|on|forced|none   off: as the client wants; on, forced: always TLS; none: no TLS (off)\n"
     "  --cert FILE --key FILE   PEM; else a self-signed certificate is made\n"
+    "  --tls-max 1.2|1.3        the newest TLS version in strict TDS (1.3)\n"
     "  --packet-size-max N      largest packet size granted (32767)\n"
     "  --version-string V       product version (16.0.4135)\n"
     "  --server-name NAME       @@SERVERNAME and the name in messages (STANDIN)\n"
-    "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
     "  --verbose                why each connection closed, on stderr\n"
-    "switches, also `set NAME VALUE` on the control port:\n"
+    "switches, also `set NAME VALUE` on the control port (those without a value here: 1 on, 0 off):\n"
     "  --max-connections N      beyond it error 17809 at login\n"
     "  --delay-login MS, --delay-request MS\n"
     "  --drop-after-prelogin, --drop-at-login, --refuse, --garbage\n"
     "  --drop-request N         every Nth request: half of its answer, then the connection closes\n"
-    "  --login-error NUMBER     every login fails with this error\n"
+    "  --login-error NUMBER     every login fails with this error; 0: none does\n"
+    "  --login-error-count N    ... only the next N logins, the ones after them succeed\n"
     "  --strict-framing N       0: accept short packets in the middle of a message (1)\n"
-    "control port commands: stats, sessions, peak-reset, kill-all, set NAME VALUE\n";
+    "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
+    "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
+    "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
+    "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
+    "  --route-read-only        ... only one with read-only intent\n"
+    "  --feature-acks LIST      features acknowledged when asked for: ids in hex, 04,09,0A,0D,0E,... or none (0A)\n"
+    "  --fedauth-token TEXT|off federated logins are served, with this token\n"
+    "  --fedauth-user NAME      ... and are this user's\n"
+    "  --sspi-nonce BYTES       size of the server's SSPI blob (32); the mechanism: wire_auth.h\n"
+    "control port commands: stats, sessions, peak-reset, kill SPID, kill-all, set NAME VALUE,\n"
+    "  login add USER:PASSWORD, login password USER NEW, login lock|unlock|disable|enable|expire|must-change|drop "
+    "USER\n";
 
 [[noreturn]] void fail(const std::string &text) {
     fprintf(stderr, "sqlserver-standin: %s\n%s", text.c_str(), usage);
@@ -67,14 +81,30 @@ encrypt encryption_of(const std::string &text) {
     fail("--encrypt off|on|forced|none");
 }
 
+void set_switch(server &s, const std::string &name, const char *value) {
+    std::string error;
+    if (!server_set(s, name, value, error))
+        fail(error);
+}
+
+bool is_flag(const std::string &name) {
+    static const char *const all[] = {"--silent-transactions",
+                                      "--no-database-reset",
+                                      "--fail-reset",
+                                      "--drop-after-prelogin",
+                                      "--drop-at-login",
+                                      "--refuse",
+                                      "--garbage",
+                                      "--route-read-only"};
+    return std::find(std::begin(all), std::end(all), name) != std::end(all);
+}
+
 // Options without a value. False: not one of them.
 bool parse_flag(server &s, const std::string &name) {
     if (name == "--verbose")
         s.opt.verbose = true;
-    else if (name == "--silent-transactions")
-        s.opt.engine.announce_text_transactions = false;
-    else if (name == "--drop-after-prelogin" || name == "--drop-at-login" || name == "--refuse" || name == "--garbage")
-        server_set(s, name.substr(2), 1);
+    else if (is_flag(name))
+        set_switch(s, name.substr(2), "1");
     else
         return false;
     return true;
@@ -100,14 +130,18 @@ void parse_option(server &s, const std::string &name, const char *v) {
         o.cert_file = v;
     else if (name == "--key")
         o.key_file = v;
+    else if (name == "--tls-max" && (strcmp(v, "1.2") == 0 || strcmp(v, "1.3") == 0))
+        o.tls12_only = strcmp(v, "1.2") == 0;
     else if (name == "--packet-size-max")
         o.packet_size_max = static_cast<uint32_t>(number(name, v));
     else if (name == "--version-string")
         o.engine.version = v;
     else if (name == "--server-name")
         o.engine.server_name = v;
-    else if (name.size() < 3 || !server_set(s, name.substr(2), number(name, v)))
+    else if (name.size() < 3)
         fail("unknown option " + name);
+    else
+        set_switch(s, name.substr(2), v);
 }
 
 void parse_arguments(server &s, int argc, char **argv) {

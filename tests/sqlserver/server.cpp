@@ -153,24 +153,6 @@ void on_turn(uv_check_t *check) {
     }
 }
 
-struct switch_name {
-    const char *name;
-    int64_t server_switches::*member;
-};
-
-const switch_name switch_names[] = {
-    {"max-connections", &server_switches::max_connections},
-    {"delay-login", &server_switches::delay_login},
-    {"delay-request", &server_switches::delay_request},
-    {"drop-after-prelogin", &server_switches::drop_after_prelogin},
-    {"drop-at-login", &server_switches::drop_at_login},
-    {"drop-request", &server_switches::drop_request},
-    {"refuse", &server_switches::refuse},
-    {"garbage", &server_switches::garbage},
-    {"login-error", &server_switches::login_error},
-    {"strict-framing", &server_switches::strict_framing},
-};
-
 } // namespace
 
 void conn_start(conn *c) {
@@ -279,7 +261,8 @@ bool server_open(server &s, std::string &error) {
     uv_check_init(&s.loop, &s.turn_check);
     s.turn_check.data = &s;
     uv_check_start(&s.turn_check, on_turn);
-    if (s.opt.encryption != encrypt::none && !tls_contexts_open(s.tls, s.opt.cert_file, s.opt.key_file, error))
+    if (s.opt.encryption != encrypt::none &&
+        !tls_contexts_open(s.tls, s.opt.cert_file, s.opt.key_file, s.opt.tls12_only, error))
         return false;
     s.eng = engine_create(s.opt.engine, error);
     if (s.eng == nullptr || !listener_apply(s, error) || !control_open(s, error))
@@ -301,14 +284,13 @@ void server_run(server &s) {
     fiber_pool_free();
 }
 
-bool server_set(server &s, std::string_view name, int64_t value) {
-    for (const switch_name &n : switch_names) {
-        if (name != n.name)
-            continue;
-        s.sw.*n.member = value;
-        return true;
-    }
-    return false;
+bool server_kill(server &s, uint16_t spid) {
+    conn *c = s.first;
+    while (c != nullptr && (c->sess == nullptr || c->spid != spid))
+        c = c->next;
+    if (c != nullptr)
+        conn_close(c, "kill");
+    return c != nullptr;
 }
 
 void server_kill_all(server &s) {

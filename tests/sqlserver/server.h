@@ -20,6 +20,7 @@ struct server_options {
     int port = 0, control_port = 0; // 0: any free one
     encrypt encryption = encrypt::off;
     std::string cert_file, key_file;
+    bool tls12_only = false;
     uint32_t packet_size_max = packet_max;
     bool verbose = false;
     engine_options engine;
@@ -30,17 +31,29 @@ struct server_switches {
     int64_t max_connections = 32767;
     int64_t delay_login = 0, delay_request = 0; // ms
     int64_t drop_after_prelogin = 0, drop_at_login = 0;
-    int64_t drop_request = 0;   // every Nth request: half of the answer, then close
-    int64_t refuse = 0;         // do not listen
-    int64_t garbage = 0;        // random bytes instead of the PRELOGIN answer
-    int64_t login_error = 0;    // this error number for every login
-    int64_t strict_framing = 1; // close on a short packet that is not the last (TDS 7.3)
+    int64_t drop_request = 0;      // every Nth request: half of the answer, then close
+    int64_t refuse = 0;            // do not listen
+    int64_t garbage = 0;           // random bytes instead of the PRELOGIN answer
+    int64_t login_error = 0;       // this error number for every login
+    int64_t login_error_count = 0; // above 0: only for so many logins more
+    int64_t strict_framing = 1;    // close on a short packet that is not the last (TDS 7.3)
+    std::string route_host;        // not empty: a login is answered with a routing ENVCHANGE to there
+    uint16_t route_port = 0;
+    int64_t route_read_only = 0;       // only one with read-only intent
+    std::string feature_acks = "\x0A"; // ids of features that are acknowledged when asked for
+    std::string fedauth_token;         // not empty: federated logins with this token are served
+    std::string fedauth_user = "fedauth@standin.invalid";
+    int64_t sspi_nonce = 32; // bytes of nonce in the first SSPI answer
 };
 
 struct server_stats {
     uint64_t now = 0, peak = 0, total = 0; // connections, from accept to close
     uint64_t admitted = 0;                 // of those within max-connections
     uint64_t logins = 0, login_failures = 0, requests = 0, attentions = 0, resets = 0, sessions = 0, refused = 0;
+    uint64_t prelogins = 0, routed = 0, sspi_rounds = 0, fedauth_rounds = 0;
+    uint64_t tls_full = 0, tls_resumed = 0, tls_1_2 = 0, tls_1_3 = 0; // handshakes that were completed
+    uint64_t batches = 0, rpcs = 0, tran_requests = 0, bulk_loads = 0;
+    uint64_t resets_skip_tran = 0; // of the resets
 };
 
 struct server {
@@ -69,9 +82,14 @@ struct server {
 bool server_open(server &, std::string &error);
 // Runs until SIGTERM or SIGINT, then frees everything.
 void server_run(server &);
-// Sets a switch by its command line name ("max-connections"). False: no such switch.
-bool server_set(server &, std::string_view name, int64_t value);
+// Sets a switch by its command line name ("max-connections"). False and `error`: no such switch, or not its value.
+bool server_set(server &, std::string_view name, std::string_view value, std::string &error);
 void server_kill_all(server &);
+bool server_kill(server &, uint16_t spid); // closes its connection. False: no such session
+
+// server_report.cpp: JSON of one line
+std::string report_stats(const server &);
+std::string report_sessions(const server &);
 
 // wire_control.cpp
 bool control_open(server &, std::string &error);

@@ -4,6 +4,7 @@
 #include "engine.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -212,6 +213,8 @@ enum class stmt_kind : uint8_t {
     nothing,
     unsupported,
     alter_constraint,
+    execute_as,
+    revert,
 };
 
 struct stmt {
@@ -242,6 +245,8 @@ struct stmt {
 
 struct batch {
     std::vector<stmt_ptr> body;
+    std::optional<bool>
+        quoted_identifier; // what SET QUOTED_IDENTIFIER in it has left: it acts when the batch is parsed
     std::string text;
 };
 

@@ -35,12 +35,21 @@ bound_ptr make_call(scalar_function fn, const type_info &t, std::vector<bound_pt
     return b;
 }
 
-static value call_convert(const bound &self, std::vector<value> &args, eval_context &) {
-    return convert(args[0], self.args[0]->type, self.type, self.style);
+// Without a style text becomes a date by the session's DATEFORMAT.
+static int style_of(const bound &self, const eval_context &c) {
+    date_order order = date_order::mdy;
+    if (self.style != 0 || !is_char(self.args[0]->type.id) || !is_date(self.type.id))
+        return self.style;
+    date_order_named(c.f.s->options.date_format, order);
+    return style_date_order + static_cast<int>(order);
 }
 
-static value call_convert_implicit(const bound &self, std::vector<value> &args, eval_context &) {
-    return convert_implicit(args[0], self.args[0]->type, self.type);
+static value call_convert(const bound &self, std::vector<value> &args, eval_context &c) {
+    return convert(args[0], self.args[0]->type, self.type, style_of(self, c));
+}
+
+static value call_convert_implicit(const bound &self, std::vector<value> &args, eval_context &c) {
+    return convert_implicit(args[0], self.args[0]->type, self.type, style_of(self, c));
 }
 
 // Conversions that change neither the value nor how it is stored only change the type.
@@ -519,9 +528,9 @@ static bound_ptr bind_subquery(binder &b, const expr &e) {
     return sql_node(e.negated ? "NOT " + test : test, bit);
 }
 
-static value call_try(const bound &self, std::vector<value> &args, eval_context &) {
+static value call_try(const bound &self, std::vector<value> &args, eval_context &c) {
     try {
-        return convert(args[0], self.args[0]->type, self.type, self.style);
+        return convert(args[0], self.args[0]->type, self.type, style_of(self, c));
     } catch (const sql_error &) {
         return {};
     }

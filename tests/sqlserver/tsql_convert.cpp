@@ -192,10 +192,24 @@ static std::string text_to_bytes(const std::string &text, const type_info &from,
     return out;
 }
 
+static date_order order_of_style(int style) {
+    if (style >= style_date_order)
+        return static_cast<date_order>(style - style_date_order);
+    switch (style % 100) {
+    case 3:
+    case 4:
+    case 5: return date_order::dmy;
+    case 2:
+    case 11: return date_order::ymd;
+    default: return date_order::mdy;
+    }
+}
+
 static value text_to_date(const std::string &text, const type_info &to, int style) {
     value v;
-    bool day_first = style == 3 || style == 103 || style == 4 || style == 104 || style == 5 || style == 105;
-    if (!datetime_parse(text, v, day_first))
+    bool old_type = to.id == type_id::datetime_ || to.id == type_id::smalldatetime_;
+    bool by_session = style >= style_date_order;
+    if (!datetime_parse(text, v, order_of_style(style), by_session && old_type))
         fail(241, 16, 1, "Conversion failed when converting date and/or time from character string.");
     if (to.id == type_id::datetimeoffset_ && v.offset_minutes != 0) {
         value utc = datetime_from_number(datetime_number(v) - v.offset_minutes * 60LL * ticks_per_second);
@@ -438,7 +452,7 @@ value convert(const value &v, const type_info &from, const type_info &to, int st
     return out;
 }
 
-value convert_implicit(const value &v, const type_info &from, const type_info &to) {
+value convert_implicit(const value &v, const type_info &from, const type_info &to, int style) {
     type_id a = from.id, b = to.id;
     bool clash = !allowed(from, to) || (is_old_date(a) && is_number(b) && !is_old_date(b)) ||
                  (is_binary(b) && is_char(a)) || (is_char(b) && is_binary(a) && a == type_id::image_);
@@ -450,7 +464,7 @@ value convert_implicit(const value &v, const type_info &from, const type_info &t
                  type_name(from), type_name(to));
         fail(206, 16, 2, "Operand type clash: %s is incompatible with %s", type_name(from), type_name(to));
     }
-    return convert(v, from, to, 0);
+    return convert(v, from, to, style);
 }
 
 // --- sql_variant as bytes: the type, then the member that it uses

@@ -171,8 +171,28 @@ bool set_date(value &v, int y, int m, int d, int year_digits) {
     return true;
 }
 
+struct date_reading {
+    date_order order;
+    bool year_first_too; // see datetime_parse
+};
+
+// Three numbers with separators between them; `digits` of each. A year is where it has more than two digits, else where
+// the order has it.
+bool date_of_numbers(const int (&n)[3], const int (&digits)[3], date_reading how, value &v) {
+    date_order o = how.order;
+    bool day_before_month = o == date_order::dmy || o == date_order::ydm || o == date_order::dym;
+    int year = digits[0] > 2 ? 0 : digits[2] > 2 ? 2 : digits[1] > 2 ? 1 : -1;
+    if (year < 0)
+        year = o == date_order::mdy || o == date_order::dmy ? 2 : o == date_order::ymd || o == date_order::ydm ? 0 : 1;
+    else if (year == 0 && !how.year_first_too)
+        day_before_month = false;
+    int first = year == 0 ? 1 : 0, second = year == 2 ? 1 : 2;
+    int month = day_before_month ? second : first, day = day_before_month ? first : second;
+    return set_date(v, n[year], n[month], n[day], digits[year]);
+}
+
 // The date part after its first number: y-m-d, m/d/y, d.m.y, "21 Nov 2026", yyyymmdd.
-bool date_after_number(scanner &s, int n, int digits, bool day_first, value &v) {
+bool date_after_number(scanner &s, int n, int digits, date_reading how, value &v) {
     if (digits == 8 && s.peek() != '-' && s.peek() != '/')
         return set_date(v, n / 10000, n / 100 % 100, n % 100, 4);
     if (digits == 6)
@@ -180,22 +200,22 @@ bool date_after_number(scanner &s, int n, int digits, bool day_first, value &v) 
     char separator = s.peek();
     if (separator == '-' || separator == '/' || separator == '.') {
         s.at++;
-        int d2, d3, second, third;
-        if (isalpha(static_cast<unsigned char>(s.peek()))) {
-            second = month_word(s);
-            d2 = 2;
-        } else {
-            second = number(s, d2);
-        }
-        if (d2 == 0 || s.peek() != separator)
+        int all[3] = {n, 0, 0}, lengths[3] = {digits, 0, 0};
+        bool word = isalpha(static_cast<unsigned char>(s.peek())) != 0;
+        if (word)
+            all[1] = month_word(s), lengths[1] = 2;
+        else
+            all[1] = number(s, lengths[1]);
+        if (lengths[1] == 0 || s.peek() != separator)
             return false;
         s.at++;
-        third = number(s, d3);
-        if (digits == 4)
-            return d3 > 0 && set_date(v, n, second, third, 4);
-        if (separator == '.' || day_first)
-            return d3 > 0 && set_date(v, third, second, n, d3);
-        return d3 > 0 && set_date(v, third, n, second, d3);
+        all[2] = number(s, lengths[2]);
+        if (lengths[2] == 0)
+            return false;
+        if (word && digits < 3)
+            return set_date(v, all[2], all[1], all[0], lengths[2]);
+        bool iso = digits == 4 && (s.peek() == 'T' || word); // yyyy-mm-ddThh:mm:ss means the same everywhere
+        return date_of_numbers(all, lengths, iso ? date_reading{date_order::ymd, true} : how, v);
     }
     s.blanks();
     int month = month_word(s), d3;
@@ -219,7 +239,18 @@ bool date_after_word(scanner &s, value &v) {
 
 } // namespace
 
-bool datetime_parse(std::string_view text, value &out, bool day_first) {
+bool date_order_named(std::string_view name, date_order &out) {
+    static const char *const names[] = {"mdy", "dmy", "ymd", "ydm", "myd", "dym"};
+    for (size_t i = 0; i < 6; i++) {
+        if (!same_name(name, names[i]))
+            continue;
+        out = static_cast<date_order>(i);
+        return true;
+    }
+    return false;
+}
+
+bool datetime_parse(std::string_view text, value &out, date_order order, bool year_first_too) {
     scanner s{text};
     value v;
     v.null = false;
@@ -240,7 +271,7 @@ bool datetime_parse(std::string_view text, value &out, bool day_first) {
         s.blanks();
         out = v;
         return s.at == text.size();
-    } else if (!date_after_number(s, n, digits, day_first, v)) {
+    } else if (!date_after_number(s, n, digits, {order, year_first_too}, v)) {
         return false;
     }
     if (s.peek() == 'T')

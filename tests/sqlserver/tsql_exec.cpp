@@ -336,6 +336,8 @@ static flow run_kind(frame &f, const stmt &s) {
     case stmt_kind::use: exec_use(f, s); break;
     case stmt_kind::waitfor: exec_waitfor(f, s); break;
     case stmt_kind::dbcc: exec_dbcc(f, s); break;
+    case stmt_kind::execute_as: exec_execute_as(f, s); break;
+    case stmt_kind::revert: exec_revert(f, s); break;
     case stmt_kind::truncate: exec_truncate(f, s); break;
     case stmt_kind::nothing:
     case stmt_kind::alter_constraint: send_done(f, 0, 0xFD, 0); break;
@@ -355,7 +357,7 @@ flow run_stmt(frame &f, const stmt &s) {
     sql_error e;
     if (f.h->cancelled())
         return flow::abort;
-    if (f.s->options.noexec && s.kind != stmt_kind::set_option)
+    if ((f.s->options.noexec || f.s->options.parseonly) && s.kind != stmt_kind::set_option)
         return flow::next;
     try {
         flow r = run_kind(f, s);

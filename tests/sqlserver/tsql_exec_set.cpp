@@ -33,9 +33,19 @@ static const char *const isolation_names[] = {
 static void set_language(frame &f, const std::string &name) {
     std::string before = f.s->options.language;
     if (!language_apply(f.s->options, name))
-        fail(2741, 16, 1, "Cannot find the language '%s' in syslanguages.", name.c_str());
+        fail(
+            2740, 16, 1,
+            "SET LANGUAGE failed because '%s' is not an official language name or a language alias on this SQL Server.",
+            name.c_str());
     f.h->env_text(env::language, f.s->options.language, before);
     f.h->message(5703, 1, 0, "Changed language setting to " + f.s->options.language + ".", f.procedure, 1);
+}
+
+static void set_date_format(frame &f, const std::string &name) {
+    date_order order;
+    if (!date_order_named(name, order))
+        fail(2741, 16, 1, "SET DATEFORMAT date order '%s' is invalid.", name.c_str());
+    f.s->options.date_format = lower(name);
 }
 
 static void set_isolation(frame &f, const std::string &words) {
@@ -64,7 +74,7 @@ static bool set_value(frame &f, const std::string &name, const stmt &s) {
     } else if (name == "query_governor_cost_limit") {
         o.query_governor = static_cast<int32_t>(number());
     } else if (name == "dateformat") {
-        o.date_format = lower(eval_as(f, *s.e, t_sysname).text);
+        set_date_format(f, eval_as(f, *s.e, t_sysname).text);
     } else if (name == "language") {
         set_language(f, eval_as(f, *s.e, t_sysname).text);
     } else if (name == "context_info") {
@@ -85,10 +95,35 @@ static bool set_value(frame &f, const std::string &name, const stmt &s) {
     return true;
 }
 
+static const bool_option *find_switch(const std::string &name) {
+    for (const bool_option &b : bool_options)
+        if (name == b.name)
+            return &b;
+    return nullptr;
+}
+
+// ON or OFF. False: not such an option.
+static bool set_switch(set_options &o, const std::string &name, bool on) {
+    static const char *const defaults[] = {"ansi_nulls",       "ansi_null_dflt_on",      "ansi_padding",
+                                           "ansi_warnings",    "cursor_close_on_commit", "implicit_transactions",
+                                           "quoted_identifier"};
+    const bool_option *b = find_switch(name);
+    if (name == "ansi_defaults")
+        for (const char *member : defaults)
+            set_switch(o, member, on);
+    else if (b != nullptr)
+        o.*b->member = on;
+    if (on && name == "ansi_null_dflt_on")
+        o.ansi_null_dflt_off = false;
+    else if (on && name == "ansi_null_dflt_off")
+        o.ansi_null_dflt_on = false;
+    return b != nullptr || name == "ansi_defaults";
+}
+
 static bool is_switch_ignored(const std::string &name) {
-    static const char *const all[] = {
-        "statistics",   "showplan_all", "showplan_text",        "showplan_xml", "forceplan", "remote_proc_transactions",
-        "fips_flagger", "offsets",      "disable_def_cnst_chk", "ansi_defaults"};
+    static const char *const all[] = {"statistics",   "showplan_all", "showplan_text",
+                                      "showplan_xml", "forceplan",    "remote_proc_transactions",
+                                      "fips_flagger", "offsets",      "disable_def_cnst_chk"};
     for (const char *n : all)
         if (name == n)
             return true;
@@ -113,12 +148,7 @@ void exec_set(frame &f, const stmt &s) {
         f.s->identity_insert = s.flag ? name : "";
     } else {
         for (const std::string &name : s.words) {
-            bool known = set_value(f, name, s) || is_switch_ignored(name);
-            for (const bool_option &b : bool_options)
-                if (name == b.name) {
-                    f.s->options.*b.member = s.flag;
-                    known = true;
-                }
+            bool known = set_value(f, name, s) || is_switch_ignored(name) || set_switch(f.s->options, name, s.flag);
             if (!known)
                 fail(195, 15, 5, "'%s' is not a recognized SET option.", name.c_str());
         }
@@ -149,12 +179,15 @@ static void user_options(frame &f) {
 }
 
 void exec_dbcc(frame &f, const stmt &s) {
+    bool trace = s.text == "traceon" || s.text == "traceoff" || s.text == "tracestatus";
+    if (trace)
+        exec_trace_flags(f, s);
     if (s.text == "useroptions")
         user_options(f);
     f.h->message(2528, 1, 0,
                  "DBCC execution completed. If DBCC printed error messages, contact your system administrator.",
                  f.procedure, s.line);
-    if (s.text != "useroptions")
+    if (s.text != "useroptions" && s.text != "tracestatus")
         send_done(f, 0, 0xE6, 0);
 }
 

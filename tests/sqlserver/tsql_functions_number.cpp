@@ -172,9 +172,11 @@ value f_isnumeric(const bound &self, args_t &a, eval_context &) {
     return value_int(!s.empty() && *end == '\0' && !hex);
 }
 
-value f_isdate(const bound &, args_t &a, eval_context &) {
+value f_isdate(const bound &, args_t &a, eval_context &c) {
     value v;
-    return value_int(datetime_parse(a[0].text, v) && !a[0].text.empty());
+    date_order order = date_order::mdy;
+    date_order_named(c.f.s->options.date_format, order);
+    return value_int(datetime_parse(a[0].text, v, order, true) && !a[0].text.empty());
 }
 
 // --- dates. The first argument of the part functions is the part, as text.

@@ -61,6 +61,9 @@ value g_datefirst(const bound &, args_t &, eval_context &c) {
 value g_language(const bound &, args_t &, eval_context &c) {
     return value_text(c.f.s->options.language);
 }
+value g_langid(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->options.language_id);
+}
 value g_max_precision(const bound &, args_t &, eval_context &) {
     return value_int(38);
 }
@@ -106,10 +109,13 @@ value f_host_name(const bound &, args_t &, eval_context &c) {
 value f_login(const bound &, args_t &a, eval_context &c) {
     if (!a.empty() && a[0].null)
         return {};
+    return value_text(current_login(c.f.s));
+}
+value f_original_login(const bound &, args_t &, eval_context &c) {
     return value_text(c.f.s->login.user);
 }
 value f_user(const bound &, args_t &, eval_context &c) {
-    return value_text(same_name(c.f.s->login.user, "sa") ? "dbo" : c.f.s->login.user);
+    return value_text(current_user(c.f.s));
 }
 value f_user_id(const bound &, args_t &, eval_context &) {
     return value_int(1);
@@ -342,6 +348,35 @@ value f_connectionproperty(const bound &, args_t &a, eval_context &c) {
                                        : value();
 }
 
+std::string lock_resource(eval_context &c, const std::string &name) {
+    return c.f.s->db + "\n" + name;
+}
+
+bool transaction_owner(const value &owner) {
+    return same_name(owner.text, "Transaction");
+}
+
+// APPLOCK_MODE(principal, resource, owner): of this session
+value f_applock_mode(const bound &, args_t &a, eval_context &c) {
+    auto [from, to] = c.f.s->eng->app_locks.equal_range(lock_resource(c, a[1].text));
+    const char *mode = "NoLock";
+    for (auto it = from; it != to; ++it) {
+        if (it->second.owner != c.f.s->spid || it->second.transaction != transaction_owner(a[2]))
+            continue;
+        if (it->second.exclusive)
+            return value_text("Exclusive");
+        mode = "Shared";
+    }
+    return value_text(mode);
+}
+
+// APPLOCK_TEST(principal, resource, mode, owner): could be had now
+value f_applock_test(const bound &, args_t &a, eval_context &c) {
+    bool outside = transaction_owner(a[3]) && c.f.s->trancount == 0;
+    bool exclusive = !same_name(a[2].text, "Shared");
+    return value_int(!outside && app_lock_free(c.f.s, lock_resource(c, a[1].text), exclusive));
+}
+
 value f_one(const bound &, args_t &, eval_context &) {
     return value_int(1);
 }
@@ -425,7 +460,7 @@ const function_row rows[] = {
     {"@@textsize", 0, 0, "", t_int, g_textsize},
     {"@@datefirst", 0, 0, "", t_tinyint, g_datefirst},
     {"@@language", 0, 0, "", t_nchar128, g_language},
-    {"@@langid", 0, 0, "", t_smallint, g_zero},
+    {"@@langid", 0, 0, "", t_smallint, g_langid},
     {"@@options", 0, 0, "", t_int, g_options},
     {"@@version", 0, 0, "", {type_id::nvarchar_, 300, 0, 0}, g_version},
     {"@@servername", 0, 0, "", t_sysname, g_servername},
@@ -441,7 +476,7 @@ const function_row rows[] = {
     {"suser_sname", 0, 1, "a", t_sysname, f_login, nullptr, true},
     {"suser_name", 0, 1, "a", t_sysname, f_login, nullptr, true},
     {"system_user", 0, 0, "", t_sysname, f_login},
-    {"original_login", 0, 0, "", t_sysname, f_login},
+    {"original_login", 0, 0, "", t_sysname, f_original_login},
     {"user_name", 0, 1, "a", t_sysname, f_user},
     {"current_user", 0, 0, "", t_sysname, f_user},
     {"session_user", 0, 0, "", t_sysname, f_user},
@@ -468,6 +503,8 @@ const function_row rows[] = {
     {"context_info", 0, 0, "", t_context, f_context_info},
     {"session_context", 1, 1, "s", t_variant, f_session_context},
     {"sessionproperty", 1, 1, "s", t_variant, f_sessionproperty},
+    {"applock_mode", 3, 3, "s", {type_id::nvarchar_, 32, 0, 0}, f_applock_mode},
+    {"applock_test", 4, 4, "s", t_smallint, f_applock_test},
     {"xact_state", 0, 0, "", t_smallint, f_xact_state},
     {"current_transaction_id", 0, 0, "", t_bigint, f_tran_id},
     {"connectionproperty", 1, 1, "s", t_variant, f_connectionproperty},

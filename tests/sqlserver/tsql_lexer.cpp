@@ -180,16 +180,43 @@ void one_token(lexer &lx, token &t) {
     }
 }
 
+// SET name [, name] ON | OFF, as the tokens come by.
+struct set_watch {
+    bool inside = false, named = false;
+};
+
+// The new value when `t` ends a SET that names QUOTED_IDENTIFIER or ANSI_DEFAULTS.
+std::optional<bool> watch_set(set_watch &w, const token &t) {
+    bool word = t.kind == token_kind::name;
+    bool ends = word && (t.lower == "on" || t.lower == "off");
+    std::optional<bool> on;
+    if (ends && w.inside && w.named)
+        on = t.lower == "on";
+    if (word && t.lower == "set")
+        w = {true, false};
+    else if (ends || !(word || t.text == ","))
+        w = {};
+    else if (t.lower == "quoted_identifier" || t.lower == "ansi_defaults")
+        w.named = w.inside;
+    return on;
+}
+
 } // namespace
 
-std::vector<token> lex(std::string_view sql, bool quoted_identifier) {
+std::vector<token> lex(std::string_view sql, bool quoted_identifier, std::optional<bool> *set_to) {
     lexer lx{sql, quoted_identifier, 0, 1, {}};
+    set_watch watch;
     while (skip_space(lx)) {
         token t;
         t.line = lx.line;
         t.offset = static_cast<uint32_t>(lx.at);
         one_token(lx, t);
         t.length = static_cast<uint32_t>(lx.at) - t.offset;
+        if (std::optional<bool> on = watch_set(watch, t); on) {
+            lx.quoted_identifier = *on;
+            if (set_to != nullptr)
+                set_to->emplace(*on);
+        }
         lx.out.push_back(std::move(t));
     }
     token last;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,9 @@ struct token {
     uint32_t offset = 0, length = 0; // the place in the batch
 };
 
-// Ends with a token of kind end. Throws sql_error 105 (unclosed quote), 113 (unclosed comment), 102.
-std::vector<token> lex(std::string_view sql, bool quoted_identifier);
+// Ends with a token of kind end. SET QUOTED_IDENTIFIER acts on what follows it; `set_to` becomes the last such setting.
+// Throws sql_error 105 (unclosed quote), 113 (unclosed comment), 102.
+std::vector<token> lex(std::string_view sql, bool quoted_identifier, std::optional<bool> *set_to = nullptr);
 bool is_reserved(std::string_view lower_name);
 
 } // namespace sqlserver

@@ -195,10 +195,10 @@ std::shared_ptr<const batch> parse_batch(std::string_view sql, bool quoted_ident
                                          const std::vector<declaration> &known) {
     parser p;
     p.sql = std::string(sql);
-    p.tokens = lex(p.sql, quoted_identifier);
+    auto out = std::make_shared<batch>();
+    p.tokens = lex(p.sql, quoted_identifier, &out->quoted_identifier);
     for (const auto &d : known)
         p.variables.insert(d.name);
-    auto out = std::make_shared<batch>();
     out->text = p.sql;
     while (peek(p).kind != token_kind::end) {
         if (accept_symbol(p, ";"))

@@ -24,7 +24,7 @@ static bool begins_statement(const parser &p) {
         "select", "insert",   "update", "delete",   "declare", "set",        "if",        "while", "begin",
         "commit", "rollback", "save",   "exec",     "execute", "print",      "raiserror", "throw", "use",
         "create", "alter",    "drop",   "truncate", "return",  "break",      "continue",  "goto",  "waitfor",
-        "dbcc",   "merge",    "open",   "close",    "fetch",   "deallocate", "with"};
+        "dbcc",   "merge",    "open",   "close",    "fetch",   "deallocate", "with",      "revert"};
     return t.kind == token_kind::name && words.count(t.lower) != 0;
 }
 
@@ -183,7 +183,47 @@ static std::vector<argument> parse_arguments(parser &p) {
     return out;
 }
 
+// EXECUTE AS LOGIN | USER = 'name' [WITH NO REVERT | COOKIE INTO @v], EXECUTE AS CALLER
+static stmt_ptr parse_execute_as(parser &p) {
+    auto s = new_stmt(p, stmt_kind::execute_as);
+    p.at += 2;
+    s->text = peek(p).lower;
+    if (s->text != "login" && s->text != "user" && s->text != "caller")
+        syntax_error(p);
+    p.at++;
+    if (s->text == "caller")
+        return s;
+    expect_symbol(p, "=");
+    s->e = parse_expr(p);
+    if (!is_word(p, "with") || !(is_word(p, "no", 1) || is_word(p, "cookie", 1)))
+        return s;
+    p.at++;
+    s->flag = accept_word(p, "no");
+    if (s->flag) {
+        expect_word(p, "revert");
+        return s;
+    }
+    expect_word(p, "cookie");
+    expect_word(p, "into");
+    check_variable(p, peek(p));
+    s->words.push_back(p.tokens[p.at++].lower);
+    return s;
+}
+
+static stmt_ptr parse_revert(parser &p) {
+    auto s = new_stmt(p, stmt_kind::revert);
+    p.at++;
+    if (!is_word(p, "with") || !is_word(p, "cookie", 1))
+        return s;
+    p.at += 2;
+    expect_symbol(p, "=");
+    s->e = parse_expr(p);
+    return s;
+}
+
 static stmt_ptr parse_exec(parser &p) {
+    if (is_word(p, "as", 1))
+        return parse_execute_as(p);
     auto s = new_stmt(p, stmt_kind::exec_proc);
     p.at++;
     if (accept_symbol(p, "(")) {
@@ -255,6 +295,12 @@ static stmt_ptr parse_dbcc(parser &p) {
     auto s = new_stmt(p, stmt_kind::dbcc);
     p.at++;
     s->text = lower(name(p));
+    if (s->text.compare(0, 5, "trace") == 0 && accept_symbol(p, "(") && !accept_symbol(p, ")")) {
+        do
+            s->list.push_back(parse_expr(p));
+        while (accept_symbol(p, ","));
+        expect_symbol(p, ")");
+    }
     while (!begins_statement(p) || (is_word(p, "with") && is_word(p, "no_infomsgs", 1)))
         p.at++;
     return s;
@@ -348,6 +394,7 @@ stmt_ptr parse_stmt(parser &p) {
                                                                 {"while", parse_while},
                                                                 {"exec", parse_exec},
                                                                 {"execute", parse_exec},
+                                                                {"revert", parse_revert},
                                                                 {"raiserror", parse_raiserror},
                                                                 {"throw", parse_throw},
                                                                 {"waitfor", parse_waitfor},

@@ -89,10 +89,14 @@ value eval_expr(frame &f, const expr &e, type_info &type) {
 
 value eval_as(frame &f, const expr &e, const type_info &target) {
     type_info type;
-    if (e.kind == expr_kind::literal)
+    bool by_date_order = is_char(e.type.id) && is_date(target.id); // DATEFORMAT counts
+    if (e.kind == expr_kind::literal && !by_date_order)
         return e.literal.null ? value() : convert_implicit(e.literal, e.type, target);
     value v = run_plan_expr(f, e, nullptr, type, 1);
-    return convert_implicit(v, type, target);
+    date_order order = date_order::mdy;
+    date_order_named(f.s->options.date_format, order);
+    bool text = is_char(type.id) && is_date(target.id);
+    return convert_implicit(v, type, target, text ? style_date_order + static_cast<int>(order) : 0);
 }
 
 bool eval_condition(frame &f, const expr &e) {

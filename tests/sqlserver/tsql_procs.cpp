@@ -14,7 +14,10 @@ struct nested {
     int32_t isolation;
     std::string db;
     int nest;
-    explicit nested(session *s_) : s(s_), saved(s_->options), isolation(s_->isolation), db(s_->db), nest(s_->nest) {
+    size_t impersonation;
+    explicit nested(session *s_)
+        : s(s_), saved(s_->options), isolation(s_->isolation), db(s_->db), nest(s_->nest),
+          impersonation(s_->impersonation.size()) {
         if (s->nest >= 32)
             fail(217, 16, 1, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).");
         s->nest++;
@@ -26,6 +29,8 @@ struct nested {
         s->options.context_info = context;
         s->isolation = isolation;
         s->db = db;
+        if (s->impersonation.size() > impersonation)
+            s->impersonation.resize(impersonation);
     }
 };
 

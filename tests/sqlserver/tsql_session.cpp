@@ -103,23 +103,37 @@ bool language_apply(set_options &o, std::string_view name) {
     struct language {
         const char *name, *alias, *date_format;
         int32_t date_first;
+        int16_t id;
     };
     static const language all[] = {
         // of sys.syslanguages
-        {"us_english", "English", "mdy", 7},     {"Deutsch", "German", "dmy", 1},
-        {"Français", "French", "dmy", 1},        {"Dansk", "Danish", "dmy", 1},
-        {"Español", "Spanish", "dmy", 1},        {"Italiano", "Italian", "dmy", 1},
-        {"Nederlands", "Dutch", "dmy", 1},       {"Norsk", "Norwegian", "dmy", 1},
-        {"Português", "Portuguese", "dmy", 7},   {"Suomi", "Finnish", "dmy", 1},
-        {"Svenska", "Swedish", "ymd", 1},        {"polski", "Polish", "dmy", 1},
-        {"русский", "Russian", "dmy", 1},        {"Português (Brasil)", "Brazilian", "dmy", 7},
-        {"British", "British English", "dmy", 1}};
+        {"us_english", "English", "mdy", 7, 0},
+        {"Deutsch", "German", "dmy", 1, 1},
+        {"Français", "French", "dmy", 1, 2},
+        {"日本語", "Japanese", "ymd", 7, 3},
+        {"Dansk", "Danish", "dmy", 1, 4},
+        {"Español", "Spanish", "dmy", 1, 5},
+        {"Italiano", "Italian", "dmy", 1, 6},
+        {"Nederlands", "Dutch", "dmy", 1, 7},
+        {"Norsk", "Norwegian", "dmy", 1, 8},
+        {"Português", "Portuguese", "dmy", 7, 9},
+        {"Suomi", "Finnish", "dmy", 1, 10},
+        {"Svenska", "Swedish", "ymd", 1, 11},
+        {"polski", "Polish", "dmy", 1, 14},
+        {"русский", "Russian", "dmy", 1, 21},
+        {"Türkçe", "Turkish", "dmy", 1, 22},
+        {"British", "British English", "dmy", 1, 23},
+        {"Português (Brasil)", "Brazilian", "dmy", 7, 27},
+        {"한국어", "Korean", "ymd", 7, 29},
+        {"简体中文", "Simplified Chinese", "ymd", 7, 30},
+    };
     for (const language &l : all) {
         if (!same_name(name, l.name) && !same_name(name, l.alias))
             continue;
         o.language = l.name;
         o.date_format = l.date_format;
         o.date_first = l.date_first;
+        o.language_id = l.id;
         return true;
     }
     return false;

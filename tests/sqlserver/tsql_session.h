@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -27,6 +28,7 @@ struct set_options {
          cursor_close_on_commit = false, implicit_transactions = false, nocount = false, numeric_roundabort = false,
          quoted_identifier = true, xact_abort = false, fmtonly = false, noexec = false, parseonly = false;
     int32_t text_size = 4096, date_first = 7, lock_timeout = -1, query_governor = 0, deadlock_priority = 0;
+    int16_t language_id = 0;
     int64_t rowcount = 0;
     std::string language = "us_english", date_format = "mdy", context_info;
 };
@@ -50,16 +52,31 @@ struct app_lock {
 
 struct engine {
     engine_options options;
+    engine_counters counters;
+    std::map<std::string, sql_login> logins;                    // lower name
     std::map<std::string, std::shared_ptr<database>> databases; // lower name
     std::map<uint16_t, session *> sessions;
     std::unordered_map<std::string, std::shared_ptr<const batch>> parsed;
     std::map<std::string, object_ptr> global_temps; // lower ##name
     std::map<std::string, uint16_t> global_owners;
     std::multimap<std::string, app_lock> app_locks; // resource
+    std::map<std::string, std::string> app_roles;   // lower database, name: password
+    std::set<int32_t> trace_flags;                  // DBCC TRACEON (n, -1)
     uint64_t schema_version = 1, next_tran = 1, next_temp = 1;
     uint16_t next_spid = 51;
     int64_t started = 0;
     sqlite3 *setup = nullptr;
+};
+
+enum class principal : uint8_t { login, user, role };
+
+// EXECUTE AS and sp_setapprole, innermost last.
+struct impersonated {
+    std::string name;
+    principal kind = principal::login;
+    bool no_revert = false;
+    std::string cookie; // REVERT or sp_unsetapprole must show it; empty: none
+    int nest = 0;       // the level it was done at: a module's end reverts its own
 };
 
 struct statement_stats {
@@ -102,6 +119,8 @@ struct session {
     int32_t next_handle = 1;
     std::map<std::string, value> context;
     std::vector<std::string> read_only_context;
+    std::vector<impersonated> impersonation;
+    std::set<int32_t> trace_flags;                        // of this session
     std::optional<int64_t> last_identity, batch_identity; // @@IDENTITY; SCOPE_IDENTITY() of batches
     std::string identity_insert;                          // lower db.schema.table
     int64_t rowcount = 0;
@@ -137,6 +156,11 @@ struct frame {
     struct row_set *capture = nullptr; // INSERT ... EXEC
     bool quoted_identifier = true;
 };
+
+// --- tsql_login.cpp
+void logins_create(engine *e); // of the options
+// Checks the credentials, and changes the password where that is asked. False: the errors have been sent.
+bool login_admit(engine *e, const login_request &r, host &h);
 
 // --- tsql_session.cpp
 frame *frame_root(frame *f);
@@ -200,6 +224,13 @@ void create_table_variable(frame &f, const declaration &d);
 void exec_set(frame &f, const stmt &s);
 void exec_use(frame &f, const stmt &s);
 void exec_dbcc(frame &f, const stmt &s);
+void exec_trace_flags(frame &f, const stmt &s);
+void exec_execute_as(frame &f, const stmt &s);
+void exec_revert(frame &f, const stmt &s);
+std::string current_login(const session *s); // under EXECUTE AS
+std::string current_user(const session *s);
+std::string new_cookie();
+bool app_lock_free(const session *s, const std::string &resource, bool exclusive); // of locks of other sessions
 void exec_truncate(frame &f, const stmt &s);
 
 // Rows of an intermediate result, with the types they have.

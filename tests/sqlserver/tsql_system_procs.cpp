@@ -144,8 +144,8 @@ flow sp_unprepare(frame &f, arguments_t &all, int32_t &) {
 }
 
 flow sp_reset_connection(frame &f, arguments_t &, int32_t &) {
-    session_reset(f.s, false, *f.h);
-    return flow::next;
+    f.s->eng->counters.reset_calls++;
+    return session_reset(f.s, false, *f.h) ? flow::next : flow::abort;
 }
 
 flow sp_set_session_context(frame &f, arguments_t &all, int32_t &) {
@@ -164,14 +164,6 @@ flow sp_set_session_context(frame &f, arguments_t &all, int32_t &) {
     return flow::next;
 }
 
-bool lock_free(session *s, const std::string &resource, bool exclusive) {
-    auto [from, to] = s->eng->app_locks.equal_range(resource);
-    for (auto it = from; it != to; ++it)
-        if (it->second.owner != s->spid && (exclusive || it->second.exclusive))
-            return false;
-    return true;
-}
-
 flow sp_getapplock(frame &f, arguments_t &all, int32_t &status) {
     session *s = f.s;
     std::string resource = s->db + "\n" + text_argument(all, 0, "@Resource");
@@ -183,7 +175,7 @@ flow sp_getapplock(frame &f, arguments_t &all, int32_t &status) {
         return flow::next;
     }
     int64_t waited = 0;
-    for (; !lock_free(s, resource, exclusive); waited += 10) {
+    for (; !app_lock_free(s, resource, exclusive); waited += 10) {
         if (timeout >= 0 && waited >= timeout) {
             status = -1;
             return flow::next;
@@ -200,9 +192,10 @@ flow sp_getapplock(frame &f, arguments_t &all, int32_t &status) {
 
 flow sp_releaseapplock(frame &f, arguments_t &all, int32_t &status) {
     std::string resource = f.s->db + "\n" + text_argument(all, 0, "@Resource");
+    bool transaction = same_name(text_argument(all, 1, "@LockOwner", "Transaction"), "Transaction");
     auto [from, to] = f.s->eng->app_locks.equal_range(resource);
     for (auto it = from; it != to; ++it)
-        if (it->second.owner == f.s->spid) {
+        if (it->second.owner == f.s->spid && it->second.transaction == transaction) {
             f.s->eng->app_locks.erase(it);
             return flow::next;
         }
@@ -211,6 +204,50 @@ flow sp_releaseapplock(frame &f, arguments_t &all, int32_t &status) {
          "Cannot release the application lock (Database Principal: 'public', Resource: '%s') because it is not "
          "currently held.",
          text_argument(all, 0, "@Resource").c_str());
+}
+
+std::string role_key(session *s, const std::string &role) {
+    return lower(s->db + "\n" + role);
+}
+
+flow sp_addapprole(frame &f, arguments_t &all, int32_t &) {
+    std::string role = text_argument(all, 0, "@rolename");
+    if (!f.s->eng->app_roles.emplace(role_key(f.s, role), text_argument(all, 1, "@password")).second)
+        fail(15023, 16, 1, "User, group, or role '%s' already exists in the current database.", role.c_str());
+    return flow::next;
+}
+
+// sp_setapprole @rolename, @password, @encrypt, @fCreateCookie, @cookie OUTPUT
+flow sp_setapprole(frame &f, arguments_t &all, int32_t &) {
+    std::string role = text_argument(all, 0, "@rolename");
+    auto found = f.s->eng->app_roles.find(role_key(f.s, role));
+    if (f.s->nest > 0)
+        fail(15422, 16, 1, "Application roles can only be activated at the ad hoc level.");
+    if (found == f.s->eng->app_roles.end() || found->second != text_argument(all, 1, "@password"))
+        fail(15161, 16, 1, "Cannot set application role '%s' because it does not exist or the password is incorrect.",
+             role.c_str());
+    impersonated i;
+    i.name = role;
+    i.kind = principal::role;
+    i.no_revert = true;
+    for (call_argument &a : all)
+        if (int_argument(all, 3, "@fCreateCookie") != 0 && a.output) {
+            i.cookie = new_cookie();
+            a.val = value_text(i.cookie);
+            a.type = {type_id::varbinary_, 8000, 0, 0};
+        }
+    f.s->impersonation.push_back(i);
+    return flow::next;
+}
+
+flow sp_unsetapprole(frame &f, arguments_t &all, int32_t &) {
+    const call_argument *cookie = find_argument(all, 0, "@cookie");
+    auto &stack = f.s->impersonation;
+    if (cookie == nullptr || stack.empty() || stack.back().kind != principal::role || stack.back().cookie.empty() ||
+        stack.back().cookie != cookie->val.text)
+        fail(15592, 16, 1, "Cannot unset application role because none was set or the cookie is invalid.");
+    stack.pop_back();
+    return flow::next;
 }
 
 flow do_nothing(frame &, arguments_t &, int32_t &) {
@@ -343,6 +380,9 @@ const std::pair<const char *, system_procedure> procedures[] = {
     {"sp_set_session_context", sp_set_session_context},
     {"sp_getapplock", sp_getapplock},
     {"sp_releaseapplock", sp_releaseapplock},
+    {"sp_addapprole", sp_addapprole},
+    {"sp_setapprole", sp_setapprole},
+    {"sp_unsetapprole", sp_unsetapprole},
     {"sp_configure", do_nothing},
     {"sp_tables", sp_tables},
     {"sp_columns", sp_columns},

@@ -195,7 +195,7 @@ void sessions_rows(session *s, database *, rows_t &out) {
                        number(x->login.client_pid),
                        number(7),
                        text(x->login.library_name),
-                       text(x->login.user),
+                       text(current_login(x)),
                        text(x->login.user),
                        text(x->stats.running ? "running" : "sleeping"),
                        number(0),

@@ -141,6 +141,14 @@ void app_locks_release(session *s, bool all) {
         it = it->second.owner == s->spid && (all || it->second.transaction) ? locks.erase(it) : std::next(it);
 }
 
+bool app_lock_free(const session *s, const std::string &resource, bool exclusive) {
+    auto [from, to] = s->eng->app_locks.equal_range(resource);
+    for (auto it = from; it != to; ++it)
+        if (it->second.owner != s->spid && (exclusive || it->second.exclusive))
+            return false;
+    return true;
+}
+
 // --- one statement
 
 write_scope::write_scope(frame &frame_) : f(frame_) {

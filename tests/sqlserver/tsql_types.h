@@ -39,7 +39,8 @@ value value_text(std::string text);
 int value_compare(const value &a, const value &b, const type_info &t); // neither is null
 // Throws 245, 8114, 241, 8115, 220, 206, 529, ... `style` as in CONVERT; the text of char types is cut to the length.
 value convert(const value &v, const type_info &from, const type_info &to, int style = 0);
-value convert_implicit(const value &v, const type_info &from, const type_info &to); // 257 and 206 where CAST is needed
+value convert_implicit(const value &v, const type_info &from, const type_info &to,
+                       int style = 0); // 257 and 206 where CAST is needed
 std::string to_text(const value &v, const type_info &t, int style = 0);
 std::string fit_text(std::string text, const type_info &t,
                      bool &cut); // cuts and pads to char(n), nchar(n), binary(n)...
@@ -75,7 +76,13 @@ struct civil {
 int32_t days_from_civil(int year, int month, int day);
 civil civil_from_days(int32_t days);
 int month_days(int year, int month);
-bool datetime_parse(std::string_view text, value &out, bool day_first = false); // date, time and offset; false: bad
+enum class date_order : uint8_t { mdy, dmy, ymd, ydm, myd, dym };
+bool date_order_named(std::string_view name, date_order &out); // false: unknown
+// Date, time and offset. `year_first_too`: the order also counts behind a year of four digits, as for datetime and
+// smalldatetime (2024-13-02 under dmy); the newer types always read year, month, day there. False: bad.
+bool datetime_parse(std::string_view text, value &out, date_order order = date_order::mdy, bool year_first_too = false);
+// For convert: no style, but the session's DATEFORMAT.
+constexpr int style_date_order = 0x1000;
 std::string datetime_text(const value &v, const type_info &t, int style);
 value datetime_round(const value &v, const type_info &t); // to the type's resolution and range, throws 242
 value datetime_now(bool utc);

@@ -27,13 +27,24 @@ enum class packet : uint8_t {
     result = 4,
     attention = 6,
     bulk = 7,
+    fedauth = 8,
     tran = 14,
     login7 = 16,
+    sspi = 17,
     prelogin = 18
 };
 constexpr uint8_t status_eom = 0x01, status_ignore = 0x02, status_reset = 0x08, status_reset_skip_tran = 0x10;
 
-enum class phase : uint8_t { first_byte, prelogin, login, ready, lingering };
+enum class phase : uint8_t {
+    first_byte,
+    prelogin,
+    login,
+    sspi,    // an SSPI challenge went out: packet 0x11 is due
+    fedauth, // FEDAUTHINFO went out: packet 0x08 is due
+    ready,
+    routed, // the client was sent to another server: nothing but its close is due
+    lingering,
+};
 enum class transport : uint8_t {
     plain,
     wrapped,    // the handshake runs inside PRELOGIN packets
@@ -65,6 +76,8 @@ struct conn {
     bool strict = false;
     bool handshake_done = false;
     tls_engine *tls = nullptr;
+    std::string tls_version, sni; // also after login-only TLS has ended
+    bool tls_resumed = false;
 
     std::string raw, in; // from the socket; decrypted, begins at a packet border
     std::string message; // payload of the message being received
@@ -81,11 +94,16 @@ struct conn {
 
     uint32_t packet_size = 4096;
     tds version = tds::v74;
+    bool mars_asked = false;
+    bool fedauth_required = false; // PRELOGIN answered FEDAUTHREQUIRED 1
+    bool column_encryption = false;
     std::unique_ptr<login7> login;
+    std::string auth_blob;   // of SSPI: the challenge, later the confirmation
+    int64_t login_error = 0; // found before the engine was asked
     session *sess = nullptr;
     uint16_t spid = 0;
     std::string client_address;
-    uint64_t requests = 0;
+    uint64_t requests = 0, resets = 0;
 
     fiber *fib = nullptr;
     waiting waits = waiting::nothing;
@@ -111,6 +129,13 @@ void out_end(conn *);                             // ends the message
 void out_flush(conn *);                           // gives complete packets to the socket
 void out_raw(conn *, std::string_view bytes);     // handshake bytes: straight to the socket
 void out_wrapped(conn *, std::string_view bytes); // one flight as one message of PRELOGIN packets
+
+// wire_session_login.cpp: one message each, on the loop
+void session_prelogin(conn *);
+void session_login(conn *);
+void session_sspi(conn *);
+void session_fedauth(conn *);
+void session_start_fiber(conn *, fiber_entry);
 
 // wire_session.cpp
 void session_message(conn *);   // c->message is complete

@@ -1,10 +1,11 @@
 // The control port: one command per line, one line of answer. Loopback only.
 //
-//      stats | sessions | peak-reset | kill-all | set <switch> <value>
+//      stats | sessions | peak-reset | kill <spid> | kill-all | set <switch> <value>
+//      login add <user>:<password> | login password <user> <new> | login <what> <user>
 #include "server.h"
 
-#include <cstdio>
-#include <cstdlib>
+#include <algorithm>
+#include <charconv>
 
 namespace sqlserver {
 
@@ -23,112 +24,76 @@ struct control_write {
     std::string bytes;
 };
 
-void json_text(std::string &o, std::string_view s) {
-    o += '"';
-    for (char c : s) {
-        if (c == '"' || c == '\\') {
-            o += '\\';
-            o += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            char code[8];
-            snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
-            o += code;
-        } else {
-            o += c;
-        }
-    }
-    o += '"';
-}
+constexpr const char *help =
+    "error: stats | sessions | peak-reset | kill <spid> | kill-all | set <switch> <value> | login add "
+    "<user>:<password> | login password <user> <new> | login "
+    "lock|unlock|disable|enable|expire|must-change|drop <user>";
 
-void json_number(std::string &o, const char *name, uint64_t v) {
-    if (o.back() != '{')
-        o += ',';
-    json_text(o, name);
-    o += ':' + std::to_string(v);
-}
-
-void json_string(std::string &o, const char *name, std::string_view v) {
-    if (o.back() != '{')
-        o += ',';
-    json_text(o, name);
-    o += ':';
-    json_text(o, v);
-}
-
-std::string stats_json(const server &s) {
-    const server_stats &st = s.stats;
-    std::string o = "{";
-    json_number(o, "connections_now", st.now);
-    json_number(o, "connections_peak", st.peak);
-    json_number(o, "connections_total", st.total);
-    json_number(o, "connections_refused", st.refused);
-    json_number(o, "logins_total", st.logins);
-    json_number(o, "login_failures_total", st.login_failures);
-    json_number(o, "requests_total", st.requests);
-    json_number(o, "attentions_total", st.attentions);
-    json_number(o, "resets_total", st.resets);
-    json_number(o, "sessions", st.sessions);
-    return o + "}";
-}
-
-std::string session_json(const conn *c) {
-    const login_request &q = c->login->request;
-    char version[16];
-    snprintf(version, sizeof version, "0x%08X", c->login->version);
-    std::string o = "{";
-    json_number(o, "id", c->id);
-    json_number(o, "spid", c->spid);
-    json_string(o, "user", q.user);
-    json_string(o, "login_database", q.database);
-    json_string(o, "app_name", q.app_name);
-    json_string(o, "host_name", q.host_name);
-    json_string(o, "library", q.library_name);
-    json_string(o, "address", c->client_address);
-    json_string(o, "tds_version", version);
-    json_string(o, "encryption",
-                c->strict                                            ? "strict"
-                : c->tr == transport::tls                            ? "full"
-                : c->after_handshake == prelogin_outcome::login_only ? "login"
-                                                                     : "none");
-    json_number(o, "packet_size", c->packet_size);
-    json_number(o, "requests", c->requests);
-    json_number(o, "running", c->fib != nullptr);
-    return o + "}";
-}
-
-std::string sessions_json(const server &s) {
-    std::string o = "[";
-    for (const conn *c = s.first; c != nullptr; c = c->next) {
-        if (c->sess == nullptr || c->closing)
-            continue;
-        if (o.size() > 1)
-            o += ',';
-        o += session_json(c);
-    }
-    return o + "]";
+// Cuts the first word off.
+std::string_view take_word(std::string_view &text) {
+    size_t end = std::min(text.find(' '), text.size());
+    std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(text.size(), end + 1));
+    return word;
 }
 
 std::string set_switch(server &s, std::string_view arguments) {
-    size_t space = arguments.find(' ');
-    if (space == std::string_view::npos)
+    std::string_view name = take_word(arguments);
+    std::string error;
+    if (arguments.empty())
         return "error: set <switch> <value>";
-    std::string name(arguments.substr(0, space)), text(arguments.substr(space + 1)), error;
-    char *end = nullptr;
-    long long value = strtoll(text.c_str(), &end, 10);
-    if (text.empty() || *end != '\0' || value < 0)
-        return "error: not a number: " + text;
-    if (!server_set(s, name, value))
-        return "error: no such switch: " + name;
+    if (!server_set(s, name, arguments, error))
+        return "error: " + error;
     if (name == "refuse" && !listener_apply(s, error))
         return "error: " + error;
     return "ok";
 }
 
+std::string add_login(server &s, std::string_view text) {
+    size_t colon = text.find(':');
+    if (colon == 0 || colon == std::string_view::npos)
+        return help;
+    login_add(s.eng, text.substr(0, colon), text.substr(colon + 1));
+    return "ok";
+}
+
+std::string change_login(server &s, std::string_view arguments) {
+    struct change {
+        const char *word;
+        bool sql_login::*member;
+        bool value;
+    };
+    static const change changes[] = {
+        {"lock", &sql_login::locked, true},      {"unlock", &sql_login::locked, false},
+        {"disable", &sql_login::disabled, true}, {"enable", &sql_login::disabled, false},
+        {"expire", &sql_login::expired, true},   {"must-change", &sql_login::must_change, true},
+    };
+    std::string_view what = take_word(arguments);
+    if (what == "add")
+        return add_login(s, arguments);
+    std::string_view user = take_word(arguments);
+    sql_login *l = login_find(s.eng, user);
+    if (l == nullptr)
+        return "error: no such login: " + std::string(user);
+    if (what == "drop")
+        return login_drop(s.eng, user) ? "ok" : help;
+    if (what == "password") {
+        l->password = arguments;
+        l->any_password = l->expired = l->must_change = false;
+        return "ok";
+    }
+    for (const change &c : changes)
+        if (what == c.word)
+            return l->*c.member = c.value, "ok";
+    return help;
+}
+
 std::string run_command(server &s, std::string_view line) {
+    std::string_view arguments = line, command = take_word(arguments);
     if (line == "stats")
-        return stats_json(s);
+        return report_stats(s);
     if (line == "sessions")
-        return sessions_json(s);
+        return report_sessions(s);
     if (line == "peak-reset") {
         s.stats.peak = s.stats.now;
         return "ok";
@@ -137,9 +102,14 @@ std::string run_command(server &s, std::string_view line) {
         server_kill_all(s);
         return "ok";
     }
-    if (line.substr(0, 4) == "set ")
-        return set_switch(s, line.substr(4));
-    return "error: stats | sessions | peak-reset | kill-all | set <switch> <value>";
+    if (command == "kill") {
+        uint16_t spid = 0;
+        auto [end, bad] = std::from_chars(arguments.data(), arguments.data() + arguments.size(), spid);
+        return bad == std::errc() && server_kill(s, spid) ? "ok" : "error: no such session";
+    }
+    if (command == "set")
+        return set_switch(s, arguments);
+    return command == "login" ? change_login(s, arguments) : help;
 }
 
 void on_closed(uv_handle_t *h) {

@@ -96,7 +96,7 @@ void send_token(wire_host &h) {
 void wire_host::columns(const std::vector<column> &columns) {
     if (drop(*this))
         return;
-    put_columns(token, c->version, columns, formats);
+    put_columns(token, c->version, c->column_encryption, columns, formats);
     send_token(*this);
 }
 

@@ -19,6 +19,16 @@ size_t length_at(const std::string &s, size_t i) { // big-endian u16
 
 // ---- TLS ----------------------------------------------------------------------------------------------------------
 
+void handshake_finished(conn *c) {
+    server_stats &st = c->srv->stats;
+    tls_facts facts = tls_facts_of(c->tls);
+    (facts.resumed ? st.tls_resumed : st.tls_full)++;
+    (facts.version == "TLSv1.3" ? st.tls_1_3 : st.tls_1_2)++;
+    c->tls_resumed = facts.resumed;
+    c->tls_version = std::move(facts.version);
+    c->sni = std::move(facts.sni);
+}
+
 // One step of the handshake after new bytes were fed. False: over with this connection.
 bool handshake_step(conn *c) {
     tls_result rc = tls_handshake(c->tls);
@@ -33,6 +43,8 @@ bool handshake_step(conn *c) {
         return false;
     }
     c->handshake_done = rc == tls_result::ok;
+    if (c->handshake_done)
+        handshake_finished(c);
     return !c->closing;
 }
 

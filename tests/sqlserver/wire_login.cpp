@@ -94,28 +94,85 @@ bool read_features(std::string_view message, login_field extension, login7 &out)
         if (id == 0xFF)
             return true;
         std::string_view data = rd_bytes(r, rd_u32(r));
-        out.wants_utf8 |= id == 0x0A && data.size() == 1 && (data[0] & 1) != 0;
-        out.wants_fedauth |= id == 0x02;
+        if (r.bad)
+            return false;
+        out.features.push_back({id, std::string(data)});
     }
+}
+
+bool field_length_long(std::string_view message, login_field f, uint32_t bytes, std::string &out) {
+    if (bytes == 0)
+        return true;
+    if (f.offset < 36 || bytes > message.size() || f.offset > message.size() - bytes)
+        return false;
+    out = message.substr(f.offset, bytes);
+    return true;
 }
 
 bool read_texts(std::string_view message, reader &r, login7 &out, login_field &extension) {
     login_request &q = out.request;
-    std::string server;
     bool ok = field_text(message, read_field(r), 128, q.host_name);
     ok = ok && field_text(message, read_field(r), 128, q.user);
     ok = ok && field_password(message, read_field(r), q.password);
     ok = ok && field_text(message, read_field(r), 128, q.app_name);
-    ok = ok && field_text(message, read_field(r), 128, server);
+    ok = ok && field_text(message, read_field(r), 128, out.server_name);
     extension = read_field(r);
     ok = ok && field_text(message, read_field(r), 128, q.library_name);
     ok = ok && field_text(message, read_field(r), 128, q.language);
     ok = ok && field_text(message, read_field(r), 128, q.database);
     rd_bytes(r, 6); // ClientID
-    std::string_view ignored;
-    ok = ok && field_bytes(message, read_field(r), 1, 65535, ignored); // SSPI
-    ok = ok && field_bytes(message, read_field(r), 2, 260, ignored);   // AtchDBFile
     return ok && !r.bad;
+}
+
+// SSPI, AtchDBFile and, from 7.2 on, ChangePassword and cbSSPILong.
+bool read_tail(std::string_view message, reader &r, login7 &out) {
+    login_field sspi = read_field(r);
+    bool ok = field_text(message, read_field(r), 260, out.attach_file);
+    uint32_t sspi_length = sspi.count;
+    if (out.tokens >= tds::v72) {
+        login_field change = read_field(r);
+        uint32_t long_length = rd_u32(r);
+        ok = ok && (!out.request.change_password || field_password(message, change, out.request.new_password));
+        if (sspi.count == 0xFFFF && long_length > 0)
+            sspi_length = long_length;
+    }
+    return ok && !r.bad && field_length_long(message, sspi, sspi_length, out.sspi);
+}
+
+uint8_t feature_byte(const login_feature &f) {
+    return f.data.empty() ? uint8_t{0} : static_cast<uint8_t>(f.data[0]);
+}
+
+// What is answered to a feature. Empty: not acknowledged.
+std::string feature_answer(const login_feature &f) {
+    uint8_t asked = feature_byte(f);
+    switch (f.id) {
+    case 0x04: return asked >= 1 ? std::string("\1", 1) : "";
+    case 0x09: return asked >= 1 ? std::string{asked >= 2 ? '\2' : '\1', '\1'} : "";
+    case 0x0A: return f.data.size() == 1 && (asked & 1) != 0 ? std::string("\1", 1) : "";
+    case 0x0D:
+    case 0x0E: return asked >= 1 ? std::string("\1", 1) : "";
+    case 0x05:
+    case 0x08:
+    case 0x0B:
+    case 0x0F: return std::string("\0", 1);
+    default: return "";
+    }
+}
+
+bool granted(const login7 &l, std::string_view list, uint8_t id) {
+    const login_feature *f = login_feature_of(l, id);
+    return f != nullptr && list.find(static_cast<char>(id)) != std::string_view::npos && !feature_answer(*f).empty();
+}
+
+void read_flags(login7 &out) {
+    login_request &q = out.request;
+    q.tds_version = out.version == 0x08000000 ? 0x74000004 : out.version;
+    q.odbc = (out.flags[1] & 0x02) != 0 || (out.flags[2] & 0x10) != 0;
+    q.database_must_exist = (out.flags[0] & 0x40) != 0;
+    q.read_only_intent = (out.flags[2] & 0x20) != 0;
+    q.change_password = out.tokens >= tds::v72 && (out.flags[3] & 0x01) != 0;
+    out.integrated = (out.flags[1] & 0x80) != 0;
 }
 
 } // namespace
@@ -138,6 +195,8 @@ bool prelogin_parse(std::string_view payload, prelogin &out) {
             out.has_encryption = true;
             out.encryption = static_cast<uint8_t>(payload[offset]);
         }
+        out.wants_mars |= token == 4 && length == 1 && payload[offset] == 1;
+        out.asks_fedauth |= token == 6 && length == 1 && payload[offset] == 1;
     }
 }
 
@@ -164,10 +223,10 @@ prelogin_outcome prelogin_decide(const prelogin &p, encrypt setting, bool strict
     }
 }
 
-std::string prelogin_answer(std::string_view product, uint8_t encryption) {
+std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required) {
     product_version version = product_version_of(product);
     std::string table, data;
-    constexpr size_t table_size = 5 * 5 + 1;
+    const size_t table_size = (fedauth_required ? 6 : 5) * 5 + 1;
     auto option = [&](uint8_t token, std::string_view bytes) {
         put_u8(table, token);
         put_u16(table, __builtin_bswap16(static_cast<uint16_t>(table_size + data.size())));
@@ -185,6 +244,8 @@ std::string prelogin_answer(std::string_view product, uint8_t encryption) {
     option(2, std::string_view("\0", 1)); // the instance matches
     option(3, "");
     option(4, std::string_view("\0", 1)); // no MARS
+    if (fedauth_required)
+        option(6, std::string_view("\1", 1));
     put_u8(table, 0xFF);
     return table + data;
 }
@@ -197,23 +258,46 @@ bool login7_parse(std::string_view message, login7 &out) {
     rd_u32(r); // ClientProgVer
     out.request.client_pid = rd_u32(r);
     rd_u32(r); // ConnectionID
-    uint8_t flags1 = rd_u8(r), flags2 = rd_u8(r), type_flags = rd_u8(r), flags3 = rd_u8(r);
+    for (uint8_t &f : out.flags)
+        f = rd_u8(r);
     rd_u32(r); // time zone
     rd_u32(r); // LCID
     login_field extension = {0, 0};
-    if (r.bad || length != message.size() || !read_texts(message, r, out, extension))
-        return false;
     out.version = known_version(asked);
-    if (out.version == 0)
+    if (r.bad || length != message.size() || out.version == 0)
         return false;
     out.tokens = tokens_of(out.version);
-    out.request.tds_version = out.version == 0x08000000 ? 0x74000004 : out.version;
-    out.request.odbc = (flags2 & 0x02) != 0 || (type_flags & 0x10) != 0;
-    out.request.database_must_exist = (flags1 & 0x40) != 0;
-    out.request.read_only_intent = (type_flags & 0x20) != 0;
-    out.integrated = (flags2 & 0x80) != 0;
-    bool extended = out.tokens >= tds::v72 && (flags3 & 0x10) != 0;
+    read_flags(out);
+    if (!read_texts(message, r, out, extension) || !read_tail(message, r, out))
+        return false;
+    bool extended = out.tokens >= tds::v72 && (out.flags[3] & 0x10) != 0;
     return !extended || read_features(message, extension, out);
+}
+
+const login_feature *login_feature_of(const login7 &l, uint8_t id) {
+    for (const login_feature &f : l.features)
+        if (f.id == id)
+            return &f;
+    return nullptr;
+}
+
+bool acks_column_encryption(const login7 &l, std::string_view list) {
+    return granted(l, list, 0x04);
+}
+
+std::string feature_acks(const login7 &l, std::string_view list) {
+    std::string token;
+    for (const login_feature &f : l.features) {
+        bool first = &f == login_feature_of(l, f.id); // not twice
+        bool fedauth = f.id == 0x02;                  // always, and empty: the client's nonce is not for this server
+        if (!first || (!fedauth && !granted(l, list, f.id)))
+            continue;
+        std::string data = fedauth ? "" : feature_answer(f);
+        put_u8(token, f.id);
+        put_u32(token, static_cast<uint32_t>(data.size()));
+        token += data;
+    }
+    return token.empty() ? token : "\xAE" + token + "\xFF";
 }
 
 } // namespace sqlserver

@@ -72,9 +72,10 @@ SSL_CTX *context_new(int max_version) {
 
 } // namespace
 
-bool tls_contexts_open(tls_contexts &c, const std::string &cert_file, const std::string &key_file, std::string &error) {
+bool tls_contexts_open(tls_contexts &c, const std::string &cert_file, const std::string &key_file, bool tls12_only,
+                       std::string &error) {
     c.wrapped = context_new(TLS1_2_VERSION);
-    c.strict = context_new(TLS1_3_VERSION);
+    c.strict = context_new(tls12_only ? TLS1_2_VERSION : TLS1_3_VERSION);
     if (c.wrapped == nullptr || c.strict == nullptr) {
         error = last_error();
         return false;
@@ -155,6 +156,11 @@ tls_result tls_read(tls_engine *e, std::string &plain) {
 bool tls_write(tls_engine *e, std::string_view plain) {
     ERR_clear_error();
     return plain.empty() || SSL_write(e->ssl, plain.data(), static_cast<int>(plain.size())) > 0;
+}
+
+tls_facts tls_facts_of(const tls_engine *e) {
+    const char *name = SSL_get_servername(e->ssl, TLSEXT_NAMETYPE_host_name);
+    return {SSL_get_version(e->ssl), name != nullptr ? name : "", SSL_session_reused(e->ssl) == 1};
 }
 
 void tls_drain(tls_engine *e, std::string &to_peer) {

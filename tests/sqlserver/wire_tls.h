@@ -14,8 +14,10 @@ struct tls_contexts {
     ssl_ctx_st *strict = nullptr;  // TDS 8.0: 1.2 and 1.3, ALPN tds/8.0
 };
 
-// Without files a self-signed certificate for "localhost" is made. False and `error` on failure.
-bool tls_contexts_open(tls_contexts &, const std::string &cert_file, const std::string &key_file, std::string &error);
+// Without files a self-signed certificate for "localhost" is made. `tls12_only`: no TLS 1.3 in strict TDS either. False
+// and `error` on failure.
+bool tls_contexts_open(tls_contexts &, const std::string &cert_file, const std::string &key_file, bool tls12_only,
+                       std::string &error);
 void tls_contexts_close(tls_contexts &);
 
 struct tls_engine;
@@ -28,6 +30,13 @@ tls_result tls_handshake(tls_engine *);
 // Appends what can be decrypted. failed: broken, or the peer has closed.
 tls_result tls_read(tls_engine *, std::string &plain);
 bool tls_write(tls_engine *, std::string_view plain);
+// What the handshake agreed on.
+struct tls_facts {
+    std::string version; // "TLSv1.2"
+    std::string sni;     // the host name the client asked for, or empty
+    bool resumed = false;
+};
+tls_facts tls_facts_of(const tls_engine *);
 // Appends what has to go to the peer.
 void tls_drain(tls_engine *, std::string &to_peer);
 

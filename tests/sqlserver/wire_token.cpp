@@ -110,6 +110,19 @@ void put_env_collation(std::string &o) {
     });
 }
 
+void put_env_routing(std::string &o, std::string_view host, uint16_t port) {
+    with_length(o, 0xE3, [&] {
+        put_u8(o, 20);
+        size_t at = o.size();
+        put_u16(o, 0);
+        put_u8(o, 0); // TCP
+        put_u16(o, port);
+        put_us_varchar(o, host, 1024);
+        patch_int(o, at, static_cast<uint16_t>(o.size() - at - 2));
+        put_u16(o, 0);
+    });
+}
+
 product_version product_version_of(std::string_view text) {
     product_version p;
     sscanf(std::string(text).c_str(), "%u.%u.%u", &p.major, &p.minor, &p.build);
@@ -142,10 +155,13 @@ void put_return_value(std::string &o, tds version, uint16_t ordinal, std::string
     put_value(o, format, v);
 }
 
-void put_columns(std::string &o, tds version, const std::vector<column> &columns, std::vector<column_format> &formats) {
+void put_columns(std::string &o, tds version, bool column_encryption, const std::vector<column> &columns,
+                 std::vector<column_format> &formats) {
     formats.clear();
     put_u8(o, 0x81);
     put_u16(o, static_cast<unsigned>(columns.size()));
+    if (column_encryption)
+        put_u16(o, 0); // CekTable without entries: no column is encrypted
     for (const column &c : columns) {
         put_user_type(o, version);
         put_u16(o, column_flags(c));

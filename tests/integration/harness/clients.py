@@ -11,7 +11,7 @@ _ERROR = re.compile(r"^ERROR number=(-?\d+) text=(.*)$", re.M)
 
 
 def capabilities():
-    """The table of drivers (tests/clients/drivers.json): name -> encryptions, what `off` sends, notes, default."""
+    """The table of drivers (tests/clients/drivers.json): name -> encryptions, what it sends, notes, default."""
     with open(os.path.join(CLIENTS, "drivers.json"), encoding="utf-8") as file:
         return json.load(file)["drivers"]
 
@@ -20,6 +20,34 @@ def drivers(encrypt=None, default_only=True):
     """Names of the drivers that can do `encrypt`."""
     return [name for name, entry in capabilities().items()
             if (entry.get("default", True) or not default_only) and (encrypt is None or encrypt in entry["encrypt"])]
+
+
+def _pinned(file_name, pattern):
+    with open(os.path.join(CLIENTS, file_name), encoding="utf-8") as file:
+        return re.search(pattern, file.read(), re.M)[1]
+
+
+def version(driver):
+    """The version it is pinned to; FreeTDS's own, which Debian chooses, to the second number."""
+    entry = capabilities()[driver]
+    if "version" not in entry:
+        about = subprocess.run(["tsql", "-C"], capture_output=True, text=True, timeout=30, check=True).stdout
+        return "FreeTDS " + re.search(r"freetds v(\d+\.\d+)", about)[1]
+    if "carries" in entry:
+        file_name, pattern, name = entry["carries"]
+        return f"{_pinned(*entry['version'])}, {name} {_pinned(file_name, pattern)}"
+    return _pinned(*entry["version"])
+
+
+def not_run(driver):
+    """Why the driver cannot be run, or None: on any machine (drivers.json), or on this one (tests/clients/setup)."""
+    entry = capabilities()[driver]
+    cache = os.environ.get("TDSBOUNCER_CACHE") or os.path.join(CLIENTS, "..", "..", ".cache")
+    reason = os.path.join(cache, "clients", entry["program"], "not-run")
+    if os.path.exists(reason):
+        with open(reason, encoding="utf-8") as file:
+            return file.read().strip()
+    return entry.get("not_run")
 
 
 class Run:

@@ -16,6 +16,22 @@ class SqlServer(Process):
     """`server.stats()` -> dict with connections_now, connections_peak, ...; `server.control("set ...")`.
 
     `encrypt` is the server's configuration: off (TLS offered), on, forced or none (no TLS at all).
+
+    Counters in stats(): connections_now _peak _total _refused; prelogins_total; tls_full_total, tls_resumed_total,
+    tls_1_2_total, tls_1_3_total (handshakes completed); logins_total (accepted), login_failures_total,
+    logins_routed_total, sspi_rounds_total, fedauth_rounds_total, password_changes_total; sessions; requests_total =
+    batches_total + rpcs_total + tran_requests_total; bulk_loads_total, attentions_total; resets_total (the bits 0x08
+    and 0x10), resets_skip_tran_total (of them 0x10), resets_failed_total, reset_calls_total (sp_reset_connection).
+
+    Each of sessions(): id, spid, user, authentication (sql, sspi, fedauth), login_database, database (now), language,
+    app_name, host_name, server_name (of LOGIN7), library, address, tds_version ("0x74000004"), flags (the four option
+    bytes as sent, "E0030010"), read_only_intent, features ({"0A": "01"}: asked for), packet_size_asked, packet_size,
+    encryption (none, login, full, strict), tls_version, tls_resumed, sni, mars_asked, requests, resets, running.
+
+    Switches for set(): max-connections, delay-login, delay-request, drop-after-prelogin, drop-at-login, drop-request,
+    refuse, garbage, login-error (a number: every login fails with it), login-error-count (only the next so many),
+    strict-framing, silent-transactions, no-database-reset, fail-reset, route ("host:port" or "off"), route-read-only,
+    feature-acks ("04,09,0A,0D" or "none"), fedauth-token, fedauth-user, sspi-nonce: `sqlserver-standin --help`.
     """
 
     def __init__(self, name, folder, binary, port=None, user="sa", password=PASSWORD, database=DATABASE,
@@ -53,14 +69,28 @@ class SqlServer(Process):
         return json.loads(self.control("stats"))
 
     def sessions(self):
-        """[{spid, user, app_name, encryption: none|login|full|strict, ...}], one for each session logged in."""
+        """[{spid, user, app_name, encryption: none|login|full|strict, ...}], one for each session logged in. See above."""
         return json.loads(self.control("sessions"))
 
     def set(self, switch, value):
-        """A switch to misbehave: max-connections, delay-login, login-error, refuse, ... (sqlserver-standin --help)."""
-        answer = self.control(f"set {switch} {value}")
+        """A switch to misbehave: max-connections, delay-login, login-error, refuse, ... See above."""
+        self._command(f"set {switch} {value}")
+
+    def login(self, what, user, password=""):
+        """SQL logins: what is add or password (with a password), lock, unlock, disable, enable, expire, must-change, drop.
+
+        Sessions that are logged in stay; a reset of one fails when its login is dropped or disabled."""
+        text = f"add {user}:{password}" if what == "add" else f"{what} {user} {password}".rstrip()
+        self._command(f"login {text}")
+
+    def _command(self, line):
+        answer = self.control(line)
         if answer != "ok":
             raise HarnessError(f"{self.name}: {answer}")
+
+    def kill(self, spid):
+        """Closes the connection of one session, without a word."""
+        self._command(f"kill {spid}")
 
     def kill_all(self):
         self.control("kill-all")

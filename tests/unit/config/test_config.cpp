@@ -262,22 +262,159 @@ static void legal_but_odd_is_a_warning(void **) {
 
 static void what_comes_later_is_refused(void **) {
     expect_errors(
-        proxy_with("  mars: refuse\n"), bucket_with("    min_idle: 5\n    read_only: {host: h}\n"),
-        "proxy.yaml:4: proxy.mars: not available in this version; expected the key to be left out\n"
-        "buckets.yaml:5: buckets[0].min_idle: not available in this version; expected the key to be left out\n"
-        "buckets.yaml:6: buckets[0].read_only: not available in this version; expected the key to be left "
+        proxy_with("  rate_limit: 5\n  session_timeout: 5m\n"), bucket_with("    last_values: keep\n"),
+        "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
+        "proxy.yaml:5: proxy.session_timeout: not available in this version; expected the key to be left out\n"
+        "buckets.yaml:5: buckets[0].last_values: not available in this version; expected the key to be left "
         "out\n");
-    expect_errors("proxy:\n  listen_port: 1\n  pool_mode: session\n", good_buckets,
-                  "proxy.yaml:3: proxy.pool_mode: session is not available in this version; expected passthrough\n");
+    expect_errors("proxy:\n  listen_port: 1\n  pool_mode: transaction\n", good_buckets,
+                  "proxy.yaml:3: proxy.pool_mode: transaction is not available in this version; expected session or "
+                  "passthrough\n");
     expect_errors("proxy:\n  listen_port: 1\n", good_buckets,
                   "proxy.yaml:2: proxy.pool_mode: transaction (the default) is not available in this version; expected "
-                  "pool_mode: passthrough\n");
+                  "pool_mode: session or passthrough\n");
+    expect_errors(proxy_with("  mars: dedicate\n"), bucket_with("    pinning_mode: transaction\n"),
+                  "proxy.yaml:4: proxy.mars: dedicate is not available in this version; expected refuse\n"
+                  "buckets.yaml:5: buckets[0].pool_mode: transaction is not available in this version; expected "
+                  "session or passthrough\n");
+}
+
+static const char session_proxy[] = "proxy:\n  listen_port: 1433\n  pool_mode: session\n";
+
+static void keys_of_pooling_are_stored(void **) {
+    outcome o = load(std::string(session_proxy) + "  auth_cache_ttl: 0\n  mars: refuse\n  server_packet_size: 4096\n"
+                                                  "  client_packet_size_max: 512\n",
+                     bucket_with("    server_tls: verify-full\n    server_ca_file: /dev/null\n    username: sa\n"
+                                 "    min_idle: 3\n    max_idle_time: 0\n    server_lifetime: 10m\n"
+                                 "    databases: [a, 'tenant_*']\n    pool_key_extra: [application_name]\n"
+                                 "    share_across_databases: false\n    max_concurrent_logins: 9\n"
+                                 "    health_probe: login\n"));
+    assert_string_equal(joined(o.errors).c_str(), "");
+    assert_string_equal(joined(o.warnings).c_str(), "");
+    const proxy_config &p = o.loaded->proxy;
+    assert_true(p.mode == pool_mode::session && p.auth_cache_ttl == 0 && p.mars == mars_mode::refuse);
+    assert_true(p.server_packet_size == 4096 && p.client_packet_size_max == 512 && p.server_version.empty());
+    const bucket_config &b = o.loaded->buckets[0];
+    assert_true(b.mode == pool_mode::session && b.tls == server_tls::verify_full && b.server_ca_file == "/dev/null");
+    assert_true(b.min_idle == 3 && b.max_idle_time == 0 && b.server_lifetime == 600'000);
+    assert_true(b.databases.size() == 2 && b.databases[1] == "tenant_*" && b.key_has_application_name);
+    assert_true(!b.share_across_databases && b.max_concurrent_logins == 9 && b.probe == health_probe::login);
+    assert_true(b.read_only == -1 && b.read_only_of == -1);
+}
+
+static void defaults_of_pooling(void **) {
+    outcome o = load(session_proxy, good_buckets);
+    assert_true(o.loaded->proxy.auth_cache_ttl == 60'000 && o.loaded->proxy.server_packet_size == 8000);
+    const bucket_config &b = o.loaded->buckets[0];
+    assert_true(b.tls == server_tls::prefer && b.max_idle_time == 300'000 && b.server_lifetime == 3'600'000);
+    assert_true(b.share_across_databases && !b.key_has_application_name && b.max_concurrent_logins == 4);
+}
+
+static void read_only_makes_a_bucket_of_its_own(void **) {
+    outcome o = load(session_proxy,
+                     "buckets:\n"
+                     "  - {id: b1, host: h1, max_connections: 5, username: sa, password: pw, min_idle: 2,\n"
+                     "     listen_port: 5, aliases: [x], databases: [d], queue_timeout: 7s, server_tls: require,\n"
+                     "     read_only: {host: h2, port: 1444, max_connections: 3}}\n"
+                     "  - {id: b2, host: h3, max_connections: 5}\n"
+                     "  - {id: b3, host: h4, max_connections: 5, read_only: {host: h5, max_connections: 1}}\n");
+    assert_string_equal(joined(o.errors).c_str(), "");
+    assert_string_equal(joined(o.warnings).c_str(), "");
+    const auto &buckets = o.loaded->buckets;
+    assert_int_equal(buckets.size(), 5);
+    assert_true(buckets[0].read_only == 3 && buckets[1].read_only == -1 && buckets[2].read_only == 4);
+    const bucket_config &ro = buckets[3];
+    assert_true(ro.id == "b1.ro" && ro.host == "h2" && ro.port == 1444 && ro.max_connections == 3);
+    assert_true(ro.read_only_of == 0 && ro.read_only == -1 && ro.line == 4);
+    assert_true(ro.listen_port == 0 && ro.aliases.empty() && ro.databases.empty() && ro.min_idle == 0);
+    assert_true(ro.username == "sa" && ro.password == "pw" && ro.queue_timeout == 7'000);
+    assert_true(ro.tls == server_tls::require && ro.mode == pool_mode::session);
+    assert_true(buckets[4].id == "b3.ro" && buckets[4].read_only_of == 2 && buckets[4].port == 1433);
+    assert_true(buckets[0].min_idle == 2 && buckets[0].listen_port == 5); // the parent keeps its own
+    config_wipe(*o.loaded);
+    assert_true(o.loaded->buckets[3].password.empty());
+}
+
+static void read_only_is_checked(void **) {
     expect_errors(
-        proxy_with(""), bucket_with("    pinning_mode: transaction\n    health_probe: login\n"),
-        "buckets.yaml:5: buckets[0].pool_mode: transaction is not available in this version; expected "
-        "passthrough\n"
-        "buckets.yaml:6: buckets[0].health_probe: login is not available in this version; expected prelogin or "
-        "off\n");
+        session_proxy, bucket_with("    read_only: {host: h}\n"),
+        "buckets.yaml:5: buckets[0].read_only.max_connections: missing; expected a whole number, 1 to 100000\n");
+    expect_errors(session_proxy, bucket_with("    read_only: h\n"),
+                  "buckets.yaml:5: buckets[0].read_only: a value instead of keys; expected the keys host, port, "
+                  "max_connections\n");
+    expect_errors(session_proxy, bucket_with("    read_only:\n"),
+                  "buckets.yaml:5: buckets[0].read_only: no value instead of keys; expected the keys host, port, "
+                  "max_connections\n");
+    expect_errors(
+        session_proxy, bucket_with("    read_only: {host: h, max_connections: 1, prt: 5}\n"),
+        "buckets.yaml:5: buckets[0].read_only.prt: unknown key; expected a key of buckets[].read_only, perhaps "
+        "port\n");
+    expect_errors(session_proxy,
+                  bucket_with("    read_only: {host: h, max_connections: 1}\n"
+                              "  - {id: B1.ro, host: h, max_connections: 1}\n"),
+                  "buckets.yaml:6: buckets[1].id: b1.ro is the read-only target of bucket b1; expected another name\n");
+    expect_errors(
+        session_proxy, bucket_with("    read_only: {host: h, max_connections: 1}\n    aliases: [b1.ro]\n"),
+        "buckets.yaml:6: buckets[0].aliases: b1.ro is the read-only target of bucket b1; expected another name\n");
+    expect_errors(
+        std::string(session_proxy) + "  default_bucket: b1.ro\n",
+        bucket_with("    read_only: {host: h, max_connections: 1}\n"),
+        "proxy.yaml:4: proxy.default_bucket: no bucket \"b1.ro\" in buckets.yaml; expected the id of a bucket, or "
+        "none\n");
+    assert_true(load(session_proxy, bucket_with("  - {id: b9.ro, host: h, max_connections: 1}\n")).errors.empty());
+}
+
+static void pooling_keys_that_contradict_each_other(void **) {
+    expect_errors(session_proxy, bucket_with("    min_idle: 51\n    username: sa\n"),
+                  "buckets.yaml:5: buckets[0].min_idle: 51 is more than max_connections; expected at most 50\n");
+    expect_errors(
+        session_proxy, bucket_with("    min_idle: 1\n    health_probe: login\n"),
+        "buckets.yaml:5: buckets[0].min_idle: given without username; expected both, or min_idle: 0\n"
+        "buckets.yaml:6: buckets[0].health_probe: login without username; expected both, or prelogin or off\n");
+    expect_errors(
+        std::string(session_proxy) + "  client_packet_size_max: 511\n", good_buckets,
+        "proxy.yaml:4: proxy.client_packet_size_max: 511 is no TDS packet size; expected 0 or 512 to 32767\n");
+    expect_errors(
+        std::string(session_proxy) + "  server_packet_size: 32768\n  auth_cache_ttl: 61m\n", good_buckets,
+        "proxy.yaml:4: proxy.server_packet_size: \"32768\" is out of range; expected a whole number, 512 to "
+        "32767\n"
+        "proxy.yaml:5: proxy.auth_cache_ttl: \"61m\" is out of range; expected a duration such as 500ms, 30s, 5m "
+        "or 1h, 0 to 1h\n");
+    expect_errors(
+        session_proxy, bucket_with("    pool_key_extra: [host_name]\n    databases: ['']\n"),
+        "buckets.yaml:5: buckets[0].pool_key_extra: \"host_name\" is not accepted; expected a list of "
+        "application_name\n"
+        "buckets.yaml:6: buckets[0].databases: the value is empty; expected a list of names or patterns with * "
+        "and ?\n");
+    expect_errors(
+        session_proxy, bucket_with("    server_tls: verify\n"),
+        "buckets.yaml:5: buckets[0].server_tls: \"verify\" is not accepted; expected disable or prefer or require "
+        "or verify-ca or verify-full or strict\n");
+}
+
+static void expect_warnings(std::string_view proxy, std::string_view buckets, const char *expected) {
+    outcome o = load(proxy, buckets);
+    assert_string_equal(joined(o.errors).c_str(), "");
+    assert_string_equal(joined(o.warnings).c_str(), expected);
+}
+
+static void modes_that_do_not_mix_on_the_shared_port_are_warned_about(void **) {
+    expect_warnings(session_proxy, bucket_with("    pool_mode: passthrough\n"),
+                    "buckets.yaml:5: buckets[0].pool_mode: passthrough, as the shared port is not: logins routed to it "
+                    "there get error 50007; expected a listen_port for this bucket\n");
+    expect_warnings(proxy_with(""), bucket_with("    pool_mode: session\n"),
+                    "buckets.yaml:5: buckets[0].pool_mode: not passthrough, as the shared port is: no login there is "
+                    "routed to it; expected a listen_port for this bucket\n");
+    expect_warnings(session_proxy, bucket_with("    pool_mode: passthrough\n    listen_port: 5\n"), "");
+    expect_warnings(proxy_with(""), bucket_with("    pool_mode: session\n    listen_port: 5\n"), "");
+    expect_warnings(proxy_with(""), bucket_with("    databases: [a]\n"),
+                    "buckets.yaml:5: buckets[0].databases: has no effect in passthrough; expected the key to be left "
+                    "out\n");
+    expect_warnings(
+        session_proxy, bucket_with("    server_ca_file: /dev/null\n"),
+        "buckets.yaml:5: buckets[0].server_ca_file: has no effect with this server_tls; expected server_tls: "
+        "verify-ca, verify-full or strict\n");
+    expect_warnings(std::string(session_proxy) + "  default_bucket: none\n", good_buckets, "");
 }
 
 static void every_defect_is_reported_at_once(void **) {
@@ -329,7 +466,7 @@ static void secrets_are_never_shown(void **) {
         "    Hunter2\n",
         "    password: \"a\\0Hunter2\"\n",
         "    admin: Hunter2\n",
-        "    min_idle: ${TB_SECRET}\n",
+        "    last_values: ${TB_SECRET}\n",
     };
     for (const char *text : cases) {
         outcome o = load(proxy_with(""), bucket_with(text));
@@ -372,6 +509,12 @@ int main() {
         cmocka_unit_test(keys_that_contradict_each_other),
         cmocka_unit_test(legal_but_odd_is_a_warning),
         cmocka_unit_test(what_comes_later_is_refused),
+        cmocka_unit_test(keys_of_pooling_are_stored),
+        cmocka_unit_test(defaults_of_pooling),
+        cmocka_unit_test(read_only_makes_a_bucket_of_its_own),
+        cmocka_unit_test(read_only_is_checked),
+        cmocka_unit_test(pooling_keys_that_contradict_each_other),
+        cmocka_unit_test(modes_that_do_not_mix_on_the_shared_port_are_warned_about),
         cmocka_unit_test(every_defect_is_reported_at_once),
         cmocka_unit_test(syntax_errors_have_line_and_column),
         cmocka_unit_test(secrets_come_from_files),

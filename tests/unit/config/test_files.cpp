@@ -54,7 +54,7 @@ static std::string unquoted(const std::string &text) {
 // The value that a file shows for a key (commented out or not), ${NAME:-default} as its default.
 static std::string shown_value(const std::string &text, const std::string &key) {
     std::smatch match;
-    std::regex line("(?:^|\\n) +(?:# |- )?" + key + ": *(\"[^\"]*\"|[^ \\n]+)");
+    std::regex line("(?:^|\\n) +(?:# +|- )?" + key + ": *(\"[^\"]*\"|[^ \\n]+)");
     if (!std::regex_search(text, match, line))
         fail_msg("no key %s", key.c_str());
     std::string value, name;
@@ -70,9 +70,10 @@ static std::string part(const std::string &text, const char *begin, const char *
 static void files_show_every_key_with_its_default(void **) {
     const std::string proxy = content(configs + "proxy.yaml"), buckets = content(configs + "buckets.yaml");
     const std::string texts[] = {part(proxy, "\nproxy:", "\nredis:"), part(proxy, "\nredis:", "\nfallback:"),
-                                 part(proxy, "\nfallback:", "\v"), part(buckets, "id: bucket-001", "id: bucket-002")};
+                                 part(proxy, "\nfallback:", "\v"), part(buckets, "id: bucket-001", "read_only:"),
+                                 part(buckets, "# read_only:", "id: bucket-002")};
     for (const option_row &row : option_table()) {
-        if ((row.flags & option_later) != 0)
+        if ((row.flags & option_later) != 0 || row.type == option_type::keys)
             continue;
         std::string value = shown_value(" \n  - " + texts[static_cast<size_t>(row.section)], row.name);
         bool differs = row.default_text[0] == '\0' || std::string_view(row.name) == "pool_mode" ||

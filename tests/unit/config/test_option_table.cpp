@@ -7,7 +7,7 @@
 #include "cmocka_cpp.h" // last: it defines fail()
 
 static const option_section sections[] = {option_section::proxy, option_section::redis, option_section::fallback,
-                                          option_section::bucket};
+                                          option_section::bucket, option_section::read_only};
 
 // A struct of every section: one as its initializers leave it, one to store into.
 struct all_sections {
@@ -18,7 +18,7 @@ struct all_sections {
 };
 
 static void *section_of(all_sections &all, option_section section) {
-    void *const found[] = {&all.proxy, &all.redis, &all.fallback, &all.bucket};
+    void *const found[] = {&all.proxy, &all.redis, &all.fallback, &all.bucket, &all.bucket};
     return found[static_cast<size_t>(section)];
 }
 
@@ -57,8 +57,10 @@ static void names_are_unique_and_found(void **) {
 static void every_row_is_complete(void **) {
     for (const option_row &row : option_table()) {
         assert_true(row.help[0] != '\0');
-        assert_true((row.target == nullptr) == ((row.flags & option_later) != 0));
-        assert_true((row.choices != nullptr) == (row.type == option_type::choice));
+        bool has_value = (row.flags & option_later) == 0 && row.type != option_type::keys;
+        assert_true((row.target != nullptr) == has_value);
+        bool has_choices = row.type == option_type::choice || row.type == option_type::choice_list;
+        assert_true((row.choices != nullptr) == has_choices);
         assert_true(row.min <= row.max);
         if (row.type == option_type::secret_file) {
             std::string secret(row.name, std::string_view(row.name).size() - 5);

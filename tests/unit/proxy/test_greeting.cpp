@@ -70,12 +70,18 @@ static void bucket_by_name_then_default(void **) {
     one.aliases = {"sql-one.example.com", "both"};
     two.id = "bucket-002";
     two.aliases = {"both"};
+    config conf;
+    conf.buckets = {one, two};
+    conf.proxy.default_bucket = "bucket-002";
+    conf.proxy.mode = pool_mode::passthrough;
+    for (bucket_config &c : conf.buckets)
+        c.mode = pool_mode::passthrough;
     proxy root;
-    for (const bucket_config *c : {&one, &two}) {
+    root.conf = &conf;
+    for (const bucket_config &c : conf.buckets) {
         root.buckets.push_back(std::make_unique<proxy_bucket>());
-        root.buckets.back()->conf = c;
+        root.buckets.back()->conf = &c;
     }
-    root.default_bucket = 1;
     auto chosen = [&root](const char *name) {
         greeting g;
         g.kind = greeting_kind::client_hello;
@@ -88,7 +94,7 @@ static void bucket_by_name_then_default(void **) {
     assert_ptr_equal(chosen("both"), root.buckets[1].get()); // ambiguous: the default
     assert_ptr_equal(chosen("elsewhere"), root.buckets[1].get());
     assert_ptr_equal(chosen(""), root.buckets[1].get());
-    root.default_bucket = -1;
+    conf.proxy.default_bucket = "none";
     assert_null(chosen("elsewhere"));
 }
 

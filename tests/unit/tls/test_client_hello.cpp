@@ -9,7 +9,7 @@
 
 #include "tds/captures.h"
 
-static bytes hello(const tls_client_options &options) {
+static bytes hello(const tls_client_wishes &options) {
     tls_client c(options);
     tls_client_handshake(c);
     return tls_client_take(c);

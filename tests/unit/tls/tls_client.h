@@ -9,7 +9,7 @@
 
 #include <openssl/ssl.h>
 
-struct tls_client_options {
+struct tls_client_wishes {
     int version = TLS1_2_VERSION;      // exactly this one; 0: any
     bool alpn = false;                 // offer tds/8.0
     const char *other_alpn = nullptr;  // offer this one instead
@@ -21,7 +21,7 @@ struct tls_client {
     SSL_CTX *ctx = nullptr;
     SSL *ssl = nullptr;
 
-    explicit tls_client(const tls_client_options &o = {}) {
+    explicit tls_client(const tls_client_wishes &o = {}) {
         ctx = SSL_CTX_new(TLS_client_method());
         if (o.version != 0) {
             SSL_CTX_set_min_proto_version(ctx, o.version);

@@ -1,0 +1,54 @@
+// What a terminated session is from its LOGIN7 on: who it is, what it was told, and where its request stands.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tds/login7.h"
+#include "tds/packet_stream.h"
+#include "tls/digest.h"
+
+struct server_pool;
+
+// A LOGIN7 without its secrets. Shared by the session, its pool and the server connections that were opened with it.
+struct login_identity {
+    uint32_t version = 0; // tds_version_known of what was sent
+    uint32_t packet_size = 0;
+    uint32_t program_version = 0;
+    uint32_t process_id = 0;
+    uint8_t flags1 = 0, flags2 = 0, type_flags = 0, flags3 = 0;
+    int32_t time_zone = 0;
+    uint32_t lcid = 0;
+    uint8_t client_id[6] = {};
+    std::string host_name, user, app_name, library_name, language, database; // user: as the server is told
+    std::vector<uint8_t> features;                                           // all that were asked for
+};
+
+struct dialogue {
+    std::shared_ptr<const login_identity> who;
+    server_pool *pool = nullptr;    // a reference of proxy/pools; nullptr: dedicated
+    std::string pool_key;           // until it has its pool
+    digest password_digest{};
+    bool dedicated = false;         // its server connection is of no use to others
+    bool checking_password = false; // one of the bucket's max_concurrent_logins
+    bool stream = false;            // client_login has handed over: bytes go through client_session.client
+    std::string database, language; // that its session begins with, as the server names them
+
+    uint16_t packet_size = tds_initial_packet_size; // the client's, in both directions
+    tds_packet_cursor up;                           // the client's packets
+    tds_packet_writer to_client;
+    bool sending = false;      // the request is not complete yet
+    bool awaiting = false;     // the server owes the request's answer
+    bool answer_begun = false; // and the client has a part of it
+    bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
+    bool reset_done = false;   // what the reset bit of the request asks for has been done
+    bool taking = false;       // the client's bytes are being looked at
+    bool swallowing = false;   // the request has failed: its rest is read and dropped, then answered
+    uint8_t attentions = 0;    // acknowledgements that the server owes
+    uint64_t request_sent = 0; // hrtime: the request was complete
+    std::vector<uint8_t> late_answer; // swallowing: the tokens of its answer; a login that waits for its answer: packets
+    bool ends_after = false;          // and whether the session ends with it
+    std::unique_ptr<tds_message_reader> token; // dedicated login: the client's next message
+};

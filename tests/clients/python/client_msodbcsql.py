@@ -1,0 +1,143 @@
+"""Test client: Microsoft's ODBC driver 18, which mssql-python carries, under mssql-python itself and under pyodbc.
+
+mssql-python shows no error numbers: that of a statement is asked for with @@ERROR, that of a login is lost.
+"""
+
+import os
+import re
+
+from common import DriverError, main
+
+_ENCRYPT = {"login": "no", "full": "yes", "strict": "strict"}
+
+
+def _attributes(args):
+    """The connection string without the driver. Encrypt=no still encrypts the login where the server can."""
+    if args.encrypt not in _ENCRYPT:
+        raise DriverError(0, f"no encryption mode {args.encrypt}")
+    keys = {"SERVER": f"tcp:{args.host},{args.port}", "UID": args.user, "PWD": args.password,
+            "Encrypt": _ENCRYPT[args.encrypt], "ConnectRetryCount": "0"}
+    if args.database:
+        keys["DATABASE"] = args.database
+    if args.encrypt != "strict":
+        keys["TrustServerCertificate"] = "yes"
+    elif args.ca_file:
+        keys["ServerCertificate"] = args.ca_file
+    return "".join("{}={{{}}};".format(key, value.replace("}", "}}")) for key, value in keys.items())
+
+
+class Odbc:
+    """What both share: DB-API with question marks. A subclass has connect(), call() and failure(error, cursor)."""
+
+    def __init__(self, args):
+        self.args = args
+        self.connection = None
+
+    def _run(self, sql, *parameters):
+        """The rows of the first result set, or else the rows affected."""
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute(sql, *parameters)
+            count = cursor.rowcount
+            while cursor.description is None and cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else count
+        except self.module.Error as error:
+            raise self.failure(error, cursor) from error
+        finally:
+            cursor.close()
+
+    def _guard(self, function):
+        try:
+            return function()
+        except self.module.Error as error:
+            raise self.failure(error, None) from error
+
+    def query(self, sql):
+        return self._run(sql)
+
+    def execute(self, sql):
+        return self._run(sql)
+
+    def insert(self, name, value):
+        return self._run("INSERT INTO dbo.test_table (name, value) VALUES (?, ?); "
+                         "SELECT CAST(SCOPE_IDENTITY() AS int) AS id", name, value)[0][0]
+
+    def begin(self):
+        self.connection.autocommit = False
+
+    def commit(self):
+        self._guard(self.connection.commit)
+        self.connection.autocommit = True
+
+    def rollback(self):
+        self._guard(self.connection.rollback)
+        self.connection.autocommit = True
+
+    def parameters(self, text, number):
+        return self._run("SELECT ? AS n, ? + 1 AS v", text, number)[0]
+
+    def prepared(self, numbers):
+        """One cursor: from the second time on the driver hands its old handle to sp_prepexec, which replaces it."""
+        cursor = self.connection.cursor()
+        try:
+            return [self._guard(lambda n=number: cursor.execute("SELECT ? + 1 AS v", n).fetchall()[0][0])
+                    for number in numbers]
+        finally:
+            cursor.close()
+
+    def procedure(self, app_id):
+        row = self.call(app_id)[0]
+        return row[1], row[2]
+
+    def close(self):
+        self._guard(self.connection.close)
+
+
+class MssqlPython(Odbc):
+    def connect(self):
+        import mssql_python
+        self.module = mssql_python
+        mssql_python.pooling(enabled=False)  # close() is to close the connection
+        self.connection = self._guard(lambda: mssql_python.connect(
+            _attributes(self.args), autocommit=True, timeout=self.args.login_timeout))
+        self.connection.timeout = self.args.timeout
+
+    def call(self, app_id):
+        """An RPC by name: nothing to prepare."""
+        return self._run(f"{{CALL sp_get_tenant(N'{app_id}')}}")
+
+    def failure(self, error, cursor):
+        number = self._number() if cursor is not None else 0
+        return DriverError(number, re.sub(r"^(\[[^]]*\])+", "", error.ddbc_error))
+
+    def _number(self):
+        """That of the error which ended the last request; 0 when the session is gone with it."""
+        try:
+            with self.connection.cursor() as cursor:
+                return cursor.execute("SELECT @@ERROR AS number").fetchall()[0][0]
+        except self.module.Error:
+            return 0
+
+
+class Pyodbc(Odbc):
+    def connect(self):
+        import pyodbc
+        self.module = pyodbc
+        pyodbc.pooling = False
+        self.connection = self._guard(lambda: pyodbc.connect(
+            f"DRIVER={{{os.environ['MSODBCSQL']}}};" + _attributes(self.args), autocommit=True,
+            timeout=self.args.login_timeout))
+        self.connection.timeout = self.args.timeout
+
+    def call(self, app_id):
+        return self._run("EXEC sp_get_tenant @app_id = ?", app_id)
+
+    def failure(self, error, _cursor):
+        """[22012] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Divide by zero. (8134) (SQLExecDirectW)"""
+        text = str(error.args[1] if len(error.args) > 1 else error)
+        match = re.match(r"(?:\s*\[[^]]*\])*(.*?) \((-?\d+)\)", text, re.S)
+        return DriverError(max(int(match[2]), 0), match[1]) if match else DriverError(0, text)
+
+
+main({"mssql-python": MssqlPython, "pyodbc": Pyodbc})
