@@ -47,6 +47,8 @@ static constexpr metric_info table[metric_count] = {
      "Client sessions, by state.", {"state"}},
     {metric::fallback_active, metric_type::gauge, "proxy_fallback_active",
      "1 while Redis cannot be reached and the instance lives on its own share.", {}},
+    {metric::loop_delay_seconds, metric_type::histogram, "proxy_loop_delay_seconds",
+     "Longest turn of the event loop in each tenth of a second: how long something new may have had to wait.", {}},
 };
 // clang-format on
 

@@ -26,6 +26,7 @@ enum class metric : uint8_t {
     slots_excess_total,
     client_connections,
     fallback_active,
+    loop_delay_seconds,
     count_,
 };
 

@@ -63,6 +63,11 @@ ssize_t net_send(net_conn *conn, std::span<const uint8_t> bytes) {
     }
 }
 
+bool net_quiet(const net_conn *conn) {
+    uint8_t byte;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 ssize_t net_discard(net_conn *conn, std::span<uint8_t> scratch) {
     for (int i = 0; i < 16; ++i) { // then others have their turn
         ssize_t n = net_recv(conn, scratch);

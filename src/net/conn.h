@@ -48,6 +48,8 @@ ssize_t net_recv(net_conn *, std::span<uint8_t> room);
 // Bytes written (>= 0), net_again, or another negative errno. Never raises SIGPIPE.
 ssize_t net_send(net_conn *, std::span<const uint8_t> bytes);
 
+// Nothing has come that has not been read yet: neither bytes nor FIN nor an error.
+[[nodiscard]] bool net_quiet(const net_conn *);
 // Reads into `scratch` and forgets, for a while: 0 at the peer's FIN, net_again when there may be more to come, or
 // another negative errno.
 ssize_t net_discard(net_conn *, std::span<uint8_t> scratch);

@@ -46,19 +46,13 @@ bool attach_with(client_session *s, server_conn *c) {
     return prepare_or_serve(s);
 }
 
-static server_conn *take_idle(client_session *s, pool_match match) {
-    const dialogue &d = *s->talk;
-    pool_member *m = pool_take_idle(d.pool, d.database, d.language, match, proxy_now(s->root));
-    return m != nullptr ? container_of(m, server_conn, member) : nullptr;
-}
-
 bool attach_request(client_session *s) {
     proxy *root = s->root;
     s->need = session_need::request;
     bool full = s->bucket->core.full || s->bucket->core.used >= s->bucket->core.max;
     server_conn *c = nullptr;
-    if (coord_allowed(root->coordinator) && waitq_length(s->bucket->core.queue) == 0)
-        c = take_idle(s, full ? pool_match::any : pool_match::equal);
+    if (coord_allowed(root->coordinator) && slots_first_client(s->bucket) == nullptr)
+        c = pools_take_idle(s, full ? pool_match::any : pool_match::equal);
     if (c != nullptr) {
         slots_count(s->bucket, slot_outcome::acquired);
         return attach_with(s, c);
@@ -111,9 +105,13 @@ void attach_task_failed(client_session *s, server_task task, const char *why, in
     server_conn *c = s->server;
     bool refused = task == server_task::prepare && number != 0 && !gone;
     link_detach(s, c);
-    if (refused)
+    if (refused) {
+        if (c->counted)
+            slots_count(c->bucket, slot_outcome::released);
+        c->counted = false;
+        c->pristine = false; // of the batch's two statements one may have had its effect
         server_task_recycle(c, false, 0);
-    else if (gone)
+    } else if (gone)
         server_gone(c, why);
     else
         server_close(c, why);

@@ -155,15 +155,33 @@ static void start_real_login(client_session *s) {
     session_request_slot(s);
 }
 
-// Those whose turn it is: from a record that has been made meanwhile, or by a login of their own.
+// Those whose turn it is: from a record that has been made meanwhile, or by a login of their own. One that ends at once
+// comes back here, which must not nest: any number may wait.
 static void admit_next(proxy_bucket *pb) {
+    if (pb->admitting)
+        return;
+    pb->admitting = true;
     while (client_session *s = list_front(pb->admission)) {
         if (pb->logins_running >= pb->conf->max_concurrent_logins)
-            return;
+            break;
         list_remove(pb->admission, *s);
         if (s->talk->dedicated || !answered_from_record(s))
             start_real_login(s);
     }
+    pb->admitting = false;
+}
+
+void authenticate_hand_over(client_session *s, server_conn *c) {
+    c->checks_password = s->talk->checking_password;
+    s->talk->checking_password = false;
+}
+
+void authenticate_connection_done(server_conn *c) {
+    if (!c->checks_password)
+        return;
+    c->checks_password = false;
+    --c->bucket->logins_running;
+    admit_next(c->bucket);
 }
 
 void authenticate_end(client_session *s) {
@@ -198,7 +216,7 @@ void authenticate_server_ready(client_session *s, const std::shared_ptr<const td
     server_move(c, server_state::serving);
     answer(s, *a);
     log_login(s, s->talk->dedicated ? "dedicated login" : "real login");
-    authenticate_end(s);
+    authenticate_connection_done(c);
 }
 
 // The server's own errors go to the client as they came.
@@ -208,7 +226,7 @@ void authenticate_refused(client_session *s, const tds_login_answer &a) {
     server_close(c, "login refused");
     tds_login_refusal_build(a, client_login_message(s->login).tds_version, session_spid(s), s->talk->late_answer);
     session_move(s, session_state::refusing);
-    authenticate_end(s);
+    s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
     session_answer_refusal(s);
 }
 

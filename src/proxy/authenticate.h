@@ -14,6 +14,7 @@
 struct proxy;
 struct proxy_bucket;
 struct client_session;
+struct server_conn;
 struct tds_login_answer;
 
 // Something happened on its socket: in state login, or admission to connecting while its login is under way.
@@ -30,7 +31,13 @@ void authenticate_server_failed(client_session *, const char *detail);
 // The server wants the client's next token: `payload` is its message.
 void authenticate_token(client_session *, std::span<const uint8_t> payload);
 
-// Its login is no longer under way, however it ended: the next one of the bucket may begin.
+// Its login is no longer under way, however it ended: the next one of the bucket may begin, unless the login's server
+// connection is still to be closed.
 void authenticate_end(client_session *);
+// The session's login goes on with this connection: it is one of max_concurrent_logins until it is logged in or its slot
+// is released.
+void authenticate_hand_over(client_session *, server_conn *);
+// The connection has logged in, or is no more: harmless when it checks no client's password.
+void authenticate_connection_done(server_conn *);
 // The client's password in clear, while its login is under way.
 std::string_view authenticate_password(const client_session *);

@@ -262,6 +262,8 @@ void session_slot_granted(client_session *s) {
     if (!s->talk)
         return;
     c->who = s->talk->who;
+    if (s->need == session_need::login)
+        authenticate_hand_over(s, c);
     if (s->need == session_need::request)
         pool_add(s->talk->pool, c->member, pool_member_state::busy, proxy_now(s->root), proxy_random(s->root));
 }
@@ -329,6 +331,8 @@ void session_deadline(client_session *s) {
 }
 
 void session_check_idle(client_session *s, uint64_t now) {
+    if (s->talk && s->talk->awaiting)
+        return; // the server is at work, however long it takes
     uint64_t idle = s->bucket->conf->idle_timeout;
     if (uint64_t client_idle = s->root->conf->proxy.client_idle_timeout; client_idle != 0)
         idle = idle == 0 ? client_idle : std::min(idle, client_idle);

@@ -256,6 +256,23 @@ static bool request_arrived(std::span<const uint8_t> in) {
     return in.size() >= attach_after;
 }
 
+// The client has taken back a request of which no server has had anything (MS-TDS 2.2.1.7): it ends in `in`, ignored.
+static bool request_ignored(std::span<const uint8_t> in) {
+    tds_header h;
+    while (tds_header_parse(in, tds_packet_size_max, h) == tds_header_result::ok && h.length <= in.size()) {
+        if (h.status & tds_status_eom)
+            return h.status & tds_status_ignore;
+        in = in.subspan(h.length);
+    }
+    return false;
+}
+
+static void swallow_ignored_request(client_session *s) {
+    std::vector<uint8_t> tokens;
+    tds_put_done(tokens, s->talk->who->version, tds_token_done, tds_done_error, 0, 0);
+    swallow_request(s, std::move(tokens), false);
+}
+
 // What the request's reset bit asks for (MS-TDS 2.2.3.1.2) is done without the server seeing it, unless a reset takes it
 // to the very state that this client must see. `forward`: bits for the server. step::wait: a batch runs first.
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
@@ -284,6 +301,8 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     d.sending = d.awaiting = true;
     d.answer_begun = false;
     c->pristine = false;
+    if (bits & tds_status_reset)
+        c->walker.session.in_transaction = false; // the server ends it without saying so
     counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, type));
     counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, type));
 }
@@ -309,6 +328,10 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         return protocol_error(s, "both reset bits");
     if (d.awaiting || d.attentions > 0 || s->state != session_state::active)
         return step::wait;
+    if (request_ignored(in)) {
+        swallow_ignored_request(s);
+        return step::go_on;
+    }
     if (s->server == nullptr) {
         if (!request_arrived(in))
             return step::wait;
@@ -379,6 +402,7 @@ static void client_read(client_session *s) {
     if (n <= 0)
         return session_client_ended(s, n);
     s->last_activity = proxy_now(s->root);
+    s->up.bytes += static_cast<uint64_t>(n);
     std::span<const uint8_t> got(s->root->scratch.in.data(), static_cast<size_t>(n));
     if (iobuf_size(s->in) > 0) {
         if (!keep(s, got))
@@ -467,8 +491,10 @@ static const char *pass_tokens(client_session *s, const tds_piece &piece, bool m
         tds_walk_result result = tds_walk(c->walker, payload, forward);
         tds_writer_put(d.to_client, pending, tds_write::hold, out);
         pending = forward;
-        if (result != tds_walk_result::ok)
+        if (result != tds_walk_result::ok) {
+            tds_writer_put(d.to_client, pending, tds_write::hold, out); // what precedes the bad token
             return tds_walk_error_text(c->walker.error);
+        }
     }
     tds_write mode = piece.ends ? tds_write::end : more_here ? tds_write::hold : tds_write::flush;
     tds_writer_put(d.to_client, pending, mode, out);
@@ -524,6 +550,7 @@ static void server_read(client_session *s) {
         return server_lost(s, n == 0 ? "closed by the server" : n == -EPROTO ? "TLS failed" : strerror(static_cast<int>(-n)),
                            n != -EPROTO);
     s->last_activity = proxy_now(s->root);
+    s->down.bytes += static_cast<uint64_t>(n);
     const char *why = nullptr;
     {
         out_buffer out(s->root);

@@ -1,5 +1,6 @@
 #include "proxy/maintenance.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <malloc.h>
@@ -116,8 +117,20 @@ static void tick(uv_timer_t *timer) {
     server_ticks(root, server_state::working, now);
     server_ticks(root, server_state::closing, now);
     set_gauges(root);
+    histogram_observe(root->loop_delay, static_cast<double>(root->longest_turn) / 1e9);
+    root->longest_turn = 0;
     publish(root, now);
     proxy_drain_tick(root);
+}
+
+// How long the loop has been at work since it last looked for events.
+static void measure_turn(proxy *root) {
+    uint64_t now = uv_hrtime();
+    uint64_t idled = uv_metrics_idle_time(root->loop);
+    if (root->turned_at != 0)
+        root->longest_turn = std::max(root->longest_turn, now - root->turned_at - (idled - root->idled));
+    root->turned_at = now;
+    root->idled = idled;
 }
 
 static void turn(uv_check_t *check) {
@@ -126,6 +139,7 @@ static void turn(uv_check_t *check) {
     authenticate_deferred(root);
     if (list_empty(root->deferred))
         uv_idle_stop(&root->awake);
+    measure_turn(root);
 }
 
 void proxy_stay_awake(proxy *root) {
@@ -134,6 +148,8 @@ void proxy_stay_awake(proxy *root) {
 
 void maintenance_start(proxy *root) {
     root->relays.on_moved = passthrough_moved;
+    root->loop_delay = metric_histogram(root->metrics, metric::loop_delay_seconds, {});
+    uv_loop_configure(root->loop, UV_METRICS_IDLE_TIME);
     uv_idle_init(root->loop, &root->awake);
     uv_check_init(root->loop, &root->turn);
     root->turn.data = root;

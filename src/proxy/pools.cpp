@@ -171,12 +171,14 @@ void pools_reset_failed(server_conn *c) {
 // ---- free connections ------------------------------------------------------------------------------------------
 
 static bool worth_keeping(const server_conn *c) {
-    return c->purpose == server_purpose::pooled && !c->unpoolable && c->bucket->core.surplus == 0 && !c->root->stopping;
+    bool wanted_back = c->bucket->closing < c->bucket->core.surplus;
+    return c->purpose == server_purpose::pooled && !c->unpoolable && !wanted_back && !c->root->stopping;
 }
 
+// A client has been refused a slot of its own. Who has only just asked may still get one: nothing is closed for it.
 static bool somebody_waits(const proxy_bucket *pb) {
-    const waiter *head = waitq_head(pb->core.queue);
-    return head != nullptr && head->kind == waiter_kind::client;
+    const waiter *first = slots_first_client(pb);
+    return first != nullptr && first->refused;
 }
 
 void pools_put(server_conn *c) {
@@ -185,7 +187,9 @@ void pools_put(server_conn *c) {
         server_close(c, "not kept");
         return;
     }
-    if (client_session *s = slots_match(c->root, pb, c->member.pool); s != nullptr) {
+    // Not to be used by anybody now: after a pause, the coordinator may have given the slot to others.
+    bool allowed = coord_allowed(c->root->coordinator);
+    if (client_session *s = allowed ? slots_match(c->root, pb, c->member.pool) : nullptr; s != nullptr) {
         if (attach_with(s, c))
             exchange_attached(s);
         return;
@@ -211,6 +215,22 @@ void pools_idle_event(server_conn *c) {
         server_gone(c, "closed by the server while idle");
 }
 
+// What the server has closed in this very loop turn, or before a pause of ours, may not have been told yet.
+static bool still_there(server_conn *c) {
+    if (net_quiet(&c->conn.conn))
+        return true;
+    pools_idle_event(c);
+    return c->state == server_state::idle;
+}
+
+server_conn *pools_take_idle(client_session *s, pool_match match) {
+    const dialogue &d = *s->talk;
+    while (pool_member *m = pool_take_idle(d.pool, d.database, d.language, match, proxy_now(s->root)))
+        if (still_there(conn_of(m)))
+            return conn_of(m);
+    return nullptr;
+}
+
 // Waiters whose own pool has something idle in another state are served by it.
 static void serve_from_other_states(proxy *root, proxy_bucket *pb) {
     for (waiter *w = waitq_head(pb->core.queue), *next = nullptr; w != nullptr; w = next) {
@@ -218,12 +238,11 @@ static void serve_from_other_states(proxy *root, proxy_bucket *pb) {
         client_session *s = slots_waiting_for_pool(w);
         if (s == nullptr)
             continue;
-        pool_member *m = pool_take_idle(s->talk->pool, s->talk->database, s->talk->language, pool_match::any,
-                                        proxy_now(root));
-        if (m == nullptr)
+        server_conn *c = pools_take_idle(s, pool_match::any);
+        if (c == nullptr)
             continue;
         slots_take_out(root, pb, w);
-        if (attach_with(s, conn_of(m)))
+        if (attach_with(s, c))
             exchange_attached(s);
         next = waitq_head(pb->core.queue); // the queue may have changed
     }
@@ -303,15 +322,19 @@ void pools_warm_failed(server_conn *c, const char *why) {
     server_close(c, why);
 }
 
-void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
-    while (pool_member *m = pool_set_expired(pb->pools, now))
-        server_close(conn_of(m), "idle too long or past its lifetime");
+void pools_give_back(proxy_bucket *pb) {
     while (pb->closing < pb->core.surplus) {
         pool_member *m = pool_set_lru_idle(pb->pools, nullptr);
         if (m == nullptr)
             break;
         server_close(conn_of(m), "slot wanted back");
     }
+}
+
+void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
+    while (pool_member *m = pool_set_expired(pb->pools, now))
+        server_close(conn_of(m), "idle too long or past its lifetime");
+    pools_give_back(pb);
     pool_set_sweep(pb->pools, now);
     warm_tick(root, pb, now);
 }

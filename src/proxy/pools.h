@@ -14,6 +14,7 @@ struct proxy_bucket;
 struct client_session;
 struct server_conn;
 struct server_pool;
+enum class pool_match : uint8_t;
 struct login_identity;
 struct tds_login_answer;
 
@@ -47,11 +48,15 @@ void pools_warm_failed(server_conn *, const char *why);
 void pools_put(server_conn *);
 // An idle connection has something to read: it is no good any more.
 void pools_idle_event(server_conn *);
+// An idle connection of the session's pool, for it: see pool_take_idle. nullptr: there is none.
+[[nodiscard]] server_conn *pools_take_idle(client_session *, pool_match);
 
 // The coordinator has no slot for those who wait: gives them what is idle in another state, and takes over the slots of
 // other pools' idle connections.
 void pools_make_room(proxy *, proxy_bucket *);
-// Closes idle connections: those past their time, those the coordinator wants back.
+// Closes as many idle connections as the coordinator wants back.
+void pools_give_back(proxy_bucket *);
+// Closes idle connections: those past their time, those the coordinator wants back. Opens others ahead.
 void pools_tick(proxy *, proxy_bucket *, uint64_t now);
 // A slot was granted for opening a connection ahead.
 void pools_warm_granted(proxy *, proxy_bucket *);

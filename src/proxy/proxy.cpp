@@ -297,8 +297,11 @@ void proxy_drain(proxy *root, void (*stopped)(void *), void *user) {
     root->drain_deadline = proxy_now(root) + root->conf->proxy.shutdown_timeout;
     log_info("shutdown: draining",
              {{"sessions", proxy_session_count(root)}, {"timeout_ms", root->conf->proxy.shutdown_timeout}});
-    for (auto &pb : root->buckets)
+    for (auto &pb : root->buckets) {
         slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
+        while (client_session *s = list_front(pb->admission))
+            session_slot_denied(s, proxy_error::shutdown, "");
+    }
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
 }

@@ -79,6 +79,7 @@ struct proxy_bucket {
     bool without_tls = false;                        // server_tls is prefer, and the server has none
     session_turns admission;                         // logins that wait for logins_running to fall
     uint32_t logins_running = 0;                     // real logins of clients under way
+    bool admitting = false;                          // the next ones are being started
     uint32_t closing = 0;                            // connections whose slots come free soon
     tds_product_version server_version;              // as the server said last; major 0: not yet
     announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
@@ -128,6 +129,10 @@ struct proxy {
     scratch_memory scratch;
     session_turns deferred;  // logins put off to the next loop turn
     uint64_t login_time = 0; // ns spent on logins in this one
+    uint64_t turned_at = 0;  // hrtime of the last loop turn's end
+    uint64_t idled = 0;      // uv_metrics_idle_time then
+    uint64_t longest_turn = 0; // ns, since the last tick
+    metric_histogram_handle *loop_delay = nullptr;
 
     uv_timer_t tick;
     uv_check_t turn;        // after the events of a loop turn: the batched relays, logins put off

@@ -175,17 +175,24 @@ static void refused(server_conn *c) {
     const tds_login_notice *error = tds_login_answer_error(server_login_answer(c->login));
     log_warn("server refused the login", {{"bucket", c->bucket->core.id},
                                           {"server", c->id},
+                                          {"session", c->client != nullptr ? c->client->id : 0},
                                           {"number", error != nullptr ? error->number : 0},
                                           {"error", error != nullptr ? std::string_view(error->text) : "no reason given"},
                                           {"again", server_login_retry(c->login)}});
     if (server_login_retry(c->login)) {
+        c->refusal = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
         server_try_again(c, false, "transient refusal");
         return;
     }
-    slots_count_error(c->root, c->bucket, "login");
     if (c->purpose == server_purpose::pooled)
         pools_login_refused(c);
-    auto answer = std::make_shared<tds_login_answer>(server_login_take_answer(c->login));
+    c->refusal = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
+    server_auth_refused_for_good(c);
+}
+
+void server_auth_refused_for_good(server_conn *c) {
+    slots_count_error(c->root, c->bucket, "login");
+    auto answer = c->refusal;
     if (c->purpose == server_purpose::probe)
         probe_failed(c, "login refused");
     else if (c->client == nullptr)
@@ -228,6 +235,7 @@ static void auth_step(server_conn *c, server_login_result result) {
     case server_login_result::token:
         if (c->purpose != server_purpose::dedicated)
             return server_give_up(c, "login", "the server asks for a token that nobody has");
+        c->deadline = 0; // it is the client's turn, which has a time of its own
         return authenticate_token(c->client, server_login_payload(c->login));
     case server_login_result::failed: return failed(c);
     }
@@ -256,6 +264,7 @@ void server_auth_event(server_conn *c, unsigned events) {
 }
 
 void server_auth_send_token(server_conn *c, uint8_t type, std::span<const uint8_t> payload) {
+    c->deadline = proxy_now(c->root) + c->bucket->conf->connection_timeout;
     server_login_send(c->login, type, payload);
     auth_step(c, server_login_feed(c->login, {}, nullptr));
 }

@@ -18,5 +18,7 @@ void server_auth_event(server_conn *, unsigned events);
 void server_auth_end(server_conn *);
 // A dedicated login's client has sent its next token (packet type SSPI or FEDAUTH).
 void server_auth_send_token(server_conn *, uint8_t type, std::span<const uint8_t> payload);
+// Its time is over, and the last try was refused for a passing reason: tells the owner of that refusal.
+void server_auth_refused_for_good(server_conn *);
 // The first batch after the login, if any, has ended: tells the owner that the connection is there.
 void server_auth_ready(server_conn *);

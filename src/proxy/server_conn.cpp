@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "proxy/authenticate.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/passthrough.h"
@@ -101,6 +102,7 @@ static void server_release(server_conn *c, const char *reason) {
     if (c->counted)
         slots_count(c->bucket, slot_outcome::released);
     slots_release(c->root, c->bucket);
+    authenticate_connection_done(c);
     c->drop = true;
     if (!c->closing_fd)
         server_free(c);
@@ -326,6 +328,10 @@ static void server_event(net_conn *conn, unsigned events) {
 static void deadline_passed(server_conn *c) {
     if (c->state == server_state::working) {
         server_task_overdue(c);
+        return;
+    }
+    if (c->refusal && c->purpose != server_purpose::probe) {
+        server_auth_refused_for_good(c);
         return;
     }
     if (c->purpose != server_purpose::probe)

@@ -81,11 +81,13 @@ struct server_conn {
     bool closing_fd = false; // the loop's close callback is due
     bool drop = false;       // free in that callback
     bool counted = false;    // as acquired, not yet as released
+    bool checks_password = false; // one of the bucket's max_concurrent_logins
 
     // From logging_in on.
     server_login *login = nullptr;
     uint64_t auth_started = 0;                      // loop ms
     std::shared_ptr<const tds_login_answer> answer; // until its owner is told
+    std::shared_ptr<const tds_login_answer> refusal; // of the last try, if that was refused
     std::shared_ptr<const login_identity> who; // whose LOGIN7 it was opened with
     std::unique_ptr<net_target> route;         // where a routing ENVCHANGE has sent it
     uint8_t hops = 0;

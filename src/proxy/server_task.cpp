@@ -73,6 +73,8 @@ static void task_failed(server_conn *c, const char *why, bool gone);
 
 void server_task_start(server_conn *c, server_task task, uint8_t status) {
     std::vector<uint8_t> out;
+    if (status & tds_status_reset) // ends the transaction before the batch runs, which must not name it (3989)
+        c->walker.session.in_transaction = false;
     if (task == server_task::cancel) {
         if (c->task_attentions == 0) {
             tds_put_attention(out);

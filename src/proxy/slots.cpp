@@ -81,6 +81,7 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
     auto *root = static_cast<proxy *>(user);
     proxy_bucket *pb = bucket_at(user, index);
     bucket_slot_refused(pb->core, why == coord_refusal::full, proxy_now(root), proxy_random(root));
+    bucket_cancel(pb->core, pb->warm_wait); // nobody shall stand behind it
     pools_make_room(root, pb);
     bool queueing_off = pb->core.limits.queue_timeout == 0;
     // With queueing off those stay for whom a slot is being taken over.
@@ -93,6 +94,13 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
 }
 
 // ---- pools -----------------------------------------------------------------------------------------------------
+
+const waiter *slots_first_client(const proxy_bucket *pb) {
+    const waiter *w = waitq_head(pb->core.queue);
+    while (w != nullptr && w->kind != waiter_kind::client)
+        w = list_next(pb->core.queue.waiters, *w);
+    return w;
+}
 
 client_session *slots_waiting_for_pool(waiter *w) {
     if (w->kind != waiter_kind::client || session_of(w)->need != session_need::request)
@@ -141,6 +149,7 @@ static void on_shrink(void *user, uint32_t index, uint32_t surplus) {
     if (pb->core.surplus != surplus)
         log_info("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
     pb->core.surplus = surplus;
+    pools_give_back(pb); // at once: nothing may be attached above a fallback share meanwhile
     ask(root, pb);
 }
 
@@ -159,6 +168,8 @@ coord_callbacks slots_callbacks(proxy *root) {
 }
 
 bucket_verdict slots_request(proxy *root, proxy_bucket *pb, waiter &w) {
+    if (w.kind == waiter_kind::client)
+        bucket_cancel(pb->core, pb->warm_wait); // it yields to anybody; its time comes again
     bucket_verdict verdict = bucket_request(pb->core, w, proxy_now(root));
     if (verdict == bucket_verdict::wait)
         ask(root, pb);

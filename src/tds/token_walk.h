@@ -106,9 +106,9 @@ enum class tds_walk_error : uint8_t {
     bad_length,    // a length too small, too large or leading out of its token
     bad_value,     // a field that has no such value
     too_many,      // columns or ALTMETADATA tokens
-    after_done,    // something behind the last DONE of a message
+    after_done,    // something but a DONE acknowledging an attention behind the last DONE or DONEPROC
     inside_token,  // the message ends inside a token
-    no_done,       // the message ends without its last DONE
+    no_done,       // the message ends without its last DONE (SSPI and FEDAUTHINFO need none)
     empty,         // the message has no token
     memory,
 };

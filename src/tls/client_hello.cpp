@@ -40,15 +40,17 @@ static cursor take_vector(cursor &c, size_t width) {
     return {take(c, size), c.bad};
 }
 
-static bool parse_server_name(cursor extension, tls_client_hello &out) {
-    cursor names = take_vector(extension, 2);
+bool tls_server_name_parse(std::span<const uint8_t> extension, std::string &out) {
+    cursor whole{extension};
+    cursor names = take_vector(whole, 2);
+    out.clear();
     while (!names.bad && !names.rest.empty()) {
         size_t type = take_number(names, 1);
         cursor name = take_vector(names, 2);
-        if (type == 0 && out.server_name.empty() && !name.bad)
-            out.server_name.assign(name.rest.begin(), name.rest.end());
+        if (type == 0 && out.empty() && !name.bad)
+            out.assign(name.rest.begin(), name.rest.end());
     }
-    return !names.bad && out.server_name.size() <= 255 && out.server_name.find('\0') == std::string::npos;
+    return !names.bad && out.size() <= 255 && out.find('\0') == std::string::npos;
 }
 
 static bool parse_alpn(cursor extension, tls_client_hello &out) {
@@ -68,7 +70,7 @@ static bool parse_extensions(cursor extensions, tls_client_hello &out) {
         cursor extension = take_vector(extensions, 2);
         if (extension.bad)
             return false;
-        if (type == extension_server_name && !parse_server_name(extension, out))
+        if (type == extension_server_name && !tls_server_name_parse(extension.rest, out.server_name))
             return false;
         if (type == extension_alpn && !parse_alpn(extension, out))
             return false;

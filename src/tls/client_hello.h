@@ -21,6 +21,9 @@ enum class tls_hello_result : uint8_t {
     error, // not a ClientHello, malformed, or over tls_client_hello_max bytes
 };
 
+// The host name in the data of a server_name extension (RFC 6066 section 3), "" if it holds none. False: malformed.
+[[nodiscard]] bool tls_server_name_parse(std::span<const uint8_t> extension, std::string &name);
+
 // `bytes`: everything the client has sent so far, from its first byte, records and all. Call again with more; the work
 // is only done once it is complete.
 [[nodiscard]] tls_hello_result tls_client_hello_parse(std::span<const uint8_t> bytes, tls_client_hello &out);

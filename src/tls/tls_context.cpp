@@ -7,6 +7,7 @@
 
 #include "tls/openssl_own.h"
 #include "tls/self_signed.h"
+#include "tls/tls_engine.h"
 
 // One certificate, and how it is shown in each mode.
 struct ctx_pair {
@@ -50,7 +51,7 @@ static int select_alpn(SSL *, const unsigned char **out, unsigned char *out_size
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-// Accepts every name: only then does OpenSSL keep it in the session, so that a resumed one still tells it.
+// Accepts every name, and says so to the client.
 static int accept_server_name(SSL *, int *, void *) {
     return SSL_TLSEXT_ERR_OK;
 }
@@ -70,6 +71,7 @@ static openssl_owned<SSL_CTX> make_ssl_ctx(tls_mode mode, bool min_version_13) {
     SSL_CTX_set_session_id_context(ctx.get(), id, sizeof id - 1);
     SSL_CTX_set_dh_auto(ctx.get(), 1);
     SSL_CTX_set_tlsext_servername_callback(ctx.get(), accept_server_name);
+    SSL_CTX_set_client_hello_cb(ctx.get(), tls_engine_client_hello, nullptr);
     if (strict)
         SSL_CTX_set_alpn_select_cb(ctx.get(), select_alpn, nullptr);
     // Drivers of TDS 7.x may be ten years old; a distribution's default level 2 refuses some of them.

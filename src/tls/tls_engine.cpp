@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 
 #include "base/iobuf.h"
+#include "tls/client_hello.h"
 #include "tls/openssl_own.h"
 
 // Records are a little larger than what is in them, and a handshake's flight is not counted beforehand.
@@ -19,6 +20,7 @@ struct tls_engine {
     iobuf in;           // ciphertext fed, not yet taken by OpenSSL
     iobuf out;          // ciphertext made, not yet sent
     std::string error;
+    std::string server_name; // server: SNI
 
     ~tls_engine();
 };
@@ -218,8 +220,18 @@ const std::string &tls_engine_error(const tls_engine *e) {
 }
 
 std::string tls_engine_server_name(const tls_engine *e) {
-    const char *name = SSL_get_servername(e->ssl, TLSEXT_NAMETYPE_host_name);
-    return name != nullptr ? name : "";
+    return e->server_name;
+}
+
+int tls_engine_client_hello(SSL *ssl, int *, void *) {
+    auto *e = static_cast<tls_engine *>(BIO_get_data(SSL_get_rbio(ssl)));
+    const unsigned char *data = nullptr;
+    size_t size = 0;
+    e->server_name.clear();
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) == 1 &&
+        !tls_server_name_parse({data, size}, e->server_name))
+        e->server_name.clear(); // OpenSSL will refuse it
+    return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 const char *tls_engine_version(const tls_engine *e) {

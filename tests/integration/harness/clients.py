@@ -39,17 +39,6 @@ def version(driver):
     return _pinned(*entry["version"])
 
 
-def not_run(driver):
-    """Why the driver cannot be run, or None: on any machine (drivers.json), or on this one (tests/clients/setup)."""
-    entry = capabilities()[driver]
-    cache = os.environ.get("TDSBOUNCER_CACHE") or os.path.join(CLIENTS, "..", "..", ".cache")
-    reason = os.path.join(cache, "clients", entry["program"], "not-run")
-    if os.path.exists(reason):
-        with open(reason, encoding="utf-8") as file:
-            return file.read().strip()
-    return entry.get("not_run")
-
-
 class Run:
     def __init__(self, rc, out, err):
         self.rc, self.out, self.err = rc, out, err
