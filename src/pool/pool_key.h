@@ -1,5 +1,5 @@
-// The pool key: what must be equal for two clients to share a server connection of one bucket (section 5 of the
-// design).
+// The pool key: what must be equal for two clients to share a server connection of one bucket
+// (docs/architecture.md).
 //
 // A canonical byte string: each part in a fixed order, texts with their lengths in front, so that different parts never
 // make equal strings. It holds no password, only its keyed digest; still it is no text for a log: pool_key_label is.

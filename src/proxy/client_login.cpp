@@ -94,7 +94,7 @@ static void drain_engine(client_login *c) {
         put_output(c, {chunk, n});
 }
 
-// Moves it as one message of PRELOGIN packets: drivers read one message per flight (2.5).
+// Moves it as one message of PRELOGIN packets: drivers read one message per flight.
 static void drain_engine_wrapped(client_login *c) {
     std::vector<uint8_t> flight(tls_engine_waiting(c->engine.get()));
     flight.resize(tls_engine_take(c->engine.get(), flight));
@@ -173,7 +173,7 @@ static void take_prelogin(client_login *c) {
     if (error != tds_prelogin_error::none)
         return close_login(c, client_login_error::protocol, tds_prelogin_error_text(error));
     if (c->encryption == client_encryption::strict)
-        answer_prelogin(c, request, tds_encrypt_not_supported); // the option is ignored inside strict TLS (2.8)
+        answer_prelogin(c, request, tds_encrypt_not_supported); // the option is ignored inside strict TLS
     else
         negotiate(c, request);
     expect_message(c, tds_type_login7);
@@ -186,7 +186,7 @@ static void take_login7(client_login *c) {
     auto error = tds_login7_parse(tds_message_payload(c->reader), *c->message);
     if (error != tds_login7_error::none)
         return close_login(c, client_login_error::protocol, tds_login7_error_text(error));
-    // The answer is in clear (2.6). Freed without close_notify.
+    // The answer is in clear. Freed without close_notify.
     if (c->encryption == client_encryption::login_only)
         c->engine.reset();
     c->now = stage::ready;
@@ -277,7 +277,7 @@ static size_t take_wrapped(client_login *c, std::span<const uint8_t> in) {
     return consumed;
 }
 
-// Whether the client goes on in TLS after its first encrypted LOGIN7 packet (2.6) is for the next byte to say.
+// Whether the client goes on in TLS after its first encrypted LOGIN7 packet is for the next byte to say.
 static bool first_packet_done(const client_login *c) {
     return c->encryption == client_encryption::login_only && c->now == stage::records &&
            tds_message_at_border(c->reader);

@@ -231,6 +231,8 @@ void session_slot_denied(client_session *s, proxy_error error, const char *detai
 }
 
 void session_request_slot(client_session *s) {
+    if (s->root->draining && s->need == session_need::request)
+        return session_slot_denied(s, proxy_error::shutdown, "");
     session_move(s, session_state::waiting);
     s->deadline = 0; // the queue has its own
     switch (slots_request(s->root, s->bucket, s->wait)) {

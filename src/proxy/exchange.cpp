@@ -18,6 +18,7 @@
 
 static constexpr size_t attach_after = 64 * 1024; // bytes of a request that are enough to attach
 static constexpr uint8_t attentions_max = 100;
+static constexpr uint8_t smp_packet = 0x53; // MC-SMP 2.2.1
 static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
 
 // Packets on their way out are put together in one buffer of the loop's. Whoever does so takes it for that time: what is
@@ -242,29 +243,26 @@ static step protocol_error(client_session *s, const char *what) {
     return step::ended;
 }
 
-// All of the request is there, or enough of it.
-static bool request_arrived(std::span<const uint8_t> in) {
-    tds_header h;
-    size_t at = 0;
-    while (at < in.size() && at < attach_after) {
-        if (tds_header_parse(in.subspan(at), tds_packet_size_max, h) != tds_header_result::ok)
-            return false;
-        at += h.length;
-        if (h.status & tds_status_eom)
-            return at <= in.size();
-    }
-    return in.size() >= attach_after;
-}
+// What `in` holds of the request that it begins with.
+enum class arrival : uint8_t {
+    more,    // not enough to attach
+    enough,  // all of it, or enough of it
+    ignored, // all of it, and the client has taken it back (MS-TDS 2.2.1.7)
+    broken,  // no server shall see it
+};
 
-// The client has taken back a request of which no server has had anything (MS-TDS 2.2.1.7): it ends in `in`, ignored.
-static bool request_ignored(std::span<const uint8_t> in) {
-    tds_header h;
-    while (tds_header_parse(in, tds_packet_size_max, h) == tds_header_result::ok && h.length <= in.size()) {
-        if (h.status & tds_status_eom)
-            return h.status & tds_status_ignore;
-        in = in.subspan(h.length);
-    }
-    return false;
+static arrival request_arrived(std::span<const uint8_t> in, const dialogue &d, const char *&why) {
+    tds_packet_cursor c;
+    tds_piece piece;
+    size_t size = in.size();
+    for (;;)
+        switch (tds_next_piece(c, in, d.packet_size, piece, why)) {
+        case tds_piece_result::more: return size >= attach_after ? arrival::enough : arrival::more;
+        case tds_piece_result::error: return arrival::broken;
+        case tds_piece_result::piece:
+            if (piece.ends)
+                return piece.status & tds_status_ignore ? arrival::ignored : arrival::enough;
+        }
 }
 
 static void swallow_ignored_request(client_session *s) {
@@ -278,7 +276,9 @@ static void swallow_ignored_request(client_session *s) {
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
-    bool same_baseline = c->database == d.database && c->language == d.language;
+    // Babelfish leaves the database where it is.
+    bool same_baseline =
+        c->database == d.database && c->language == d.language && c->walker.session.database == d.database;
     if (c->pristine || d.reset_done) {
         d.reset_ack = true;
         d.reset_done = false;
@@ -307,10 +307,27 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, type));
 }
 
+// MARS was declined, and the client multiplexes all the same.
+static step refuse_smp(client_session *s) {
+    if (s->state != session_state::active)
+        return step::wait;
+    if (s->talk->awaiting || s->talk->attentions > 0)
+        return protocol_error(s, "SMP without MARS");
+    slots_count_error(s->root, s->bucket, "protocol");
+    log_warn("protocol error: SMP without MARS", {{"session", s->id}, {"bucket", session_bucket_id(s)}});
+    if (s->server != nullptr)
+        attach_give_back(s, "SMP without MARS");
+    if (send_tokens(s, error_tokens(s, proxy_error::refused, "SMP without MARS")))
+        exchange_finish(s, "protocol error");
+    return step::ended;
+}
+
 // The header at the border of two messages says whether the next one may pass now.
 static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<uint8_t> &out) {
     dialogue &d = *s->talk;
     tds_header h;
+    if (in.front() == smp_packet)
+        return refuse_smp(s);
     switch (tds_header_parse(in, d.packet_size, h)) {
     case tds_header_result::more: return step::wait;
     case tds_header_result::ok: break;
@@ -323,17 +340,21 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         return take_attention(s, out) ? step::go_on : step::ended;
     }
     if (!is_request(h.type))
-        return protocol_error(s, h.type == 0x53 ? "SMP without MARS" : "not a request");
+        return protocol_error(s, "not a request");
     if ((h.status & reset_bits) == reset_bits)
         return protocol_error(s, "both reset bits");
     if (d.awaiting || d.attentions > 0 || s->state != session_state::active)
         return step::wait;
-    if (request_ignored(in)) {
+    const char *why = "";
+    arrival arrived = request_arrived(in, d, why);
+    if (arrived == arrival::broken)
+        return protocol_error(s, why);
+    if (arrived == arrival::ignored) {
         swallow_ignored_request(s);
         return step::go_on;
     }
     if (s->server == nullptr) {
-        if (!request_arrived(in))
+        if (arrived == arrival::more)
             return step::wait;
         if (!attach_request(s) && !serving(s))
             return !alive(s) ? step::ended : d.swallowing ? step::go_on : step::wait;

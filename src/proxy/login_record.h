@@ -1,5 +1,5 @@
-// Records of real logins, from which the same login is answered again without asking the server (section 3 of the
-// design). Pure: time (milliseconds, monotonic) is an argument.
+// Records of real logins, from which the same login is answered again without asking the server
+// (docs/architecture.md). Pure: time (milliseconds, monotonic) is an argument.
 //
 //      (bucket, user, database asked for) -> password digest
 //                                            (pool key, language asked for) -> when the real login was, its answer

@@ -215,12 +215,15 @@ void pools_idle_event(server_conn *c) {
         server_gone(c, "closed by the server while idle");
 }
 
-// What the server has closed in this very loop turn, or before a pause of ours, may not have been told yet.
+// What the server has closed in this very loop turn, or before a pause of ours, may not have been told yet. Nothing is
+// read here: the loop's read buffer may hold the request that the connection is wanted for.
 static bool still_there(server_conn *c) {
     if (net_quiet(&c->conn.conn))
         return true;
-    pools_idle_event(c);
-    return c->state == server_state::idle;
+    log_info("idle server connection retired",
+             {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", "closed by the server, or it spoke"}});
+    server_close(c, "idle connection spoke");
+    return false;
 }
 
 server_conn *pools_take_idle(client_session *s, pool_match match) {

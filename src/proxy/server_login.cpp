@@ -107,7 +107,7 @@ static void drain_engine(server_login *c) {
     tls_engine_sent(c->engine.get(), cipher.size());
 }
 
-// Moves it as one message of PRELOGIN packets: servers too read one message per flight (2.5).
+// Moves it as one message of PRELOGIN packets: servers too read one message per flight.
 static void drain_engine_wrapped(server_login *c) {
     auto cipher = tls_engine_output(c->engine.get());
     if (cipher.empty())
@@ -144,8 +144,8 @@ static void put_message(server_login *c, uint8_t type, std::span<const uint8_t> 
 static void send_prelogin(server_login *c) {
     bool clear = c->options.tls_policy == server_tls::disable || c->options.tls_policy == server_tls::strict;
     std::vector<uint8_t> packet;
-    tds_put_prelogin(packet, c->options.version, clear ? tds_encrypt_not_supported : tds_encrypt_on,
-                     c->options.fedauth_required);
+    tds_prelogin_request_build(c->options.version, clear ? tds_encrypt_not_supported : tds_encrypt_on, packet,
+                               c->options.fedauth_required);
     put_packet(c, packet);
     expect_answer(c);
 }
@@ -177,7 +177,7 @@ static void handshake_done(server_login *c) {
 
 static void handshake_step(server_login *c) {
     auto result = tls_engine_handshake(c->engine.get());
-    // All that belongs to the handshake, our last flight of a resumed one too, goes out before what follows it (2.5).
+    // All that belongs to the handshake, our last flight of a resumed one too, goes out before what follows it.
     if (c->now == stage::wrapped)
         drain_engine_wrapped(c);
     else
@@ -232,7 +232,7 @@ static void take_prelogin(server_login *c) {
     c->prelogin_done = true;
     c->version = answer.version;
     c->fedauth_echo = answer.has_fedauth && answer.fedauth == 1;
-    if (c->encryption == server_encryption::strict) // the option is ignored inside strict TLS (2.8)
+    if (c->encryption == server_encryption::strict) // the option is ignored inside strict TLS
         return send_login7(c);
     constexpr uint8_t flags = tds_encrypt_extended | tds_encrypt_client_cert;
     negotiate(c, answer.has_encryption ? answer.encryption & static_cast<uint8_t>(~flags) : tds_encrypt_not_supported);
@@ -290,7 +290,7 @@ static void check_wrapped_header(server_login *c) {
 
 static size_t take_wrapped(server_login *c, std::span<const uint8_t> in) {
     if (c->current.have < tds_header_size) {
-        // Servers wrap in either type; drivers take both (2.5).
+        // Servers wrap in either type; drivers take both.
         if (c->current.have == 0 && in[0] != tds_type_prelogin && in[0] != tds_type_response) {
             fail(c, server_login_error::protocol, "TLS handshake expected");
             return 0;

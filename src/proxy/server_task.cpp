@@ -34,10 +34,22 @@ static std::string state_batch(const server_conn *c, const std::string &database
     return sql;
 }
 
+// Below TDS 7.2 a server does not acknowledge a reset: a temp table made just before shows whether there was one.
+static constexpr char proof_of_reset[] = "#tdsbouncer_reset";
+
+static std::string roll_back_batch(const server_conn *c) {
+    std::string sql = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION";
+    if (!tds_version_is_wide(c->version))
+        sql.append(";SET IMPLICIT_TRANSACTIONS OFF;CREATE TABLE ").append(proof_of_reset).append(" (i int)");
+    return sql;
+}
+
 // The bit takes the session back to its login's state, on SQL Server the database too; Babelfish leaves that alone. The
 // isolation level survives everywhere.
 static std::string reset_batch(const server_conn *c) {
     std::string sql;
+    if (!tds_version_is_wide(c->version))
+        sql.append("IF OBJECT_ID('tempdb..").append(proof_of_reset).append("') IS NOT NULL RAISERROR('not reset', 16, 1);");
     if (c->walker.session.database != c->database)
         sql.append("USE ").append(tds_quote_name(c->database)).append(";");
     return sql.append("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
@@ -47,12 +59,13 @@ static std::string task_batch(const server_conn *c, server_task task) {
     const dialogue *d = c->client != nullptr ? c->client->talk.get() : nullptr;
     switch (task) {
     case server_task::capability: return "BEGIN TRANSACTION;ROLLBACK TRANSACTION";
-    case server_task::check: return "SELECT 1";
+    // What follows takes @@ROWCOUNT back to 0 and changes nothing: that is the level of every idle connection.
+    case server_task::check: return "SELECT 1;SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
     case server_task::prepare: return state_batch(c, d->database, d->language);
     case server_task::client_reset:
         return std::string("USE ").append(tds_quote_name(d->database)).append(";SET LANGUAGE ").append(
             tds_quote_text(d->language));
-    case server_task::roll_back: return "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION";
+    case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
     case server_task::none: break;
@@ -171,7 +184,7 @@ static void ended_well(server_conn *c, server_task task) {
     case server_task::cancel: return clean(c);
     case server_task::roll_back: return server_task_start(c, server_task::reset, tds_status_reset);
     case server_task::reset:
-        if (!c->walker.message.reset_seen)
+        if (!c->walker.message.reset_seen && tds_version_is_wide(c->version))
             return task_failed(c, "the server did not acknowledge the reset", false);
         return cleaned(c);
     case server_task::none: break;

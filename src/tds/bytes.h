@@ -1,6 +1,7 @@
 // Fixed-width integers at a place in a byte buffer. The caller has checked that the bytes are there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -35,7 +35,7 @@ struct tds_envchange {
 // when a length leads out of the token: then `rest` is not empty.
 bool tds_envchange_next(std::span<const uint8_t> &rest, tds_envchange &out);
 
-// Where a server sends its client to (section 4.4).
+// Where a server sends its client to.
 struct tds_routing {
     uint8_t type = 0;     // tds_env_routing or tds_env_routing_enhanced; 0: not routed
     uint16_t port = 0;    // never 0 when routed

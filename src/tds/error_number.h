@@ -1,4 +1,4 @@
-// What the numbers of SQL Server's errors mean to a proxy that opens connections (protocol notes section 13).
+// What the numbers of SQL Server's errors mean to a proxy that opens connections.
 #pragma once
 
 #include <cstdint>

@@ -11,15 +11,17 @@
 #include <vector>
 
 #include "tds/login7.h"
-#include "tds/token_walk.h" // names the ids that decide how tokens are walked: 0x01, 0x04 and 0x09
 
+inline constexpr uint8_t tds_feature_session_recovery = 0x01;
 inline constexpr uint8_t tds_feature_fedauth = 0x02;
+inline constexpr uint8_t tds_feature_column_encryption = 0x04;
+inline constexpr uint8_t tds_feature_data_classification = 0x09;
 inline constexpr uint8_t tds_feature_utf8 = 0x0a;
 inline constexpr uint8_t tds_feature_json = 0x0d;
 inline constexpr uint8_t tds_feature_vector = 0x0e;
 inline constexpr uint8_t tds_feature_terminator = 0xff;
 
-// The features that change the stream of tokens (3.6): the pool key holds them, the proxy passes them on. Others are
+// The features that change the stream of tokens: the pool key holds them, the proxy passes them on. Others are
 // neither asked for on a pooled connection nor acknowledged.
 inline constexpr uint8_t tds_stream_features[] = {tds_feature_column_encryption, tds_feature_data_classification,
                                                   tds_feature_utf8, tds_feature_json, tds_feature_vector};

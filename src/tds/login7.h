@@ -19,7 +19,7 @@ inline constexpr uint32_t tds_7_3b = 0x730b0003;
 inline constexpr uint32_t tds_7_4 = 0x74000004;
 inline constexpr uint32_t tds_8_0 = 0x08000000; // strict; formats are those of 7.4
 
-// The known version that a client's value means: the next lower one (section 3.2). 0 when there is none.
+// The known version that a client's value means: the next lower one. 0 when there is none.
 uint32_t tds_version_known(uint32_t client_value);
 
 // 7.2 and later: 8-byte row counts, 4-byte line numbers and user types, 94-byte LOGIN7.
@@ -99,5 +99,5 @@ struct tds_feature {
 // are not well formed: then `rest` is not empty.
 bool tds_feature_next(std::span<const uint8_t> &rest, tds_feature &out);
 
-// Decodes the wire form of a password in place (section 3.4): works byte by byte, needs no alignment.
+// Decodes the wire form of a password in place: works byte by byte, needs no alignment.
 void tds_password_decode(std::span<uint8_t> bytes);

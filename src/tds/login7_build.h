@@ -39,5 +39,5 @@ struct tds_login7_request {
 tds_login7_request tds_login7_request_of(const tds_login7 &login);
 
 // Writes fFedAuthEcho (bit 0 of FEDAUTH's options) into a LOGIN7 payload: what the server said in PRELOGIN's
-// FEDAUTHREQUIRED must come back in it (2.3). False when the payload is not a LOGIN7 with a FEDAUTH feature.
+// FEDAUTHREQUIRED must come back in it. False when the payload is not a LOGIN7 with a FEDAUTH feature.
 bool tds_login7_set_fedauth_echo(std::span<uint8_t> payload, bool echo);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tds/bytes.h"
+#include "tds/token_walk.h"
 #include "tds/envchange.h"
 #include "tds/error_number.h"
 #include "tds/featureext.h"
@@ -111,7 +112,7 @@ static tds_answer_error take_notice(answer_parser &p, cursor body) {
     return result_of(body);
 }
 
-// LOGINACK's value in LOGIN7's form (3.2).
+// LOGINACK's value in LOGIN7's form.
 static uint32_t acknowledged_version(uint32_t value) {
     if (value == 0x07000000)
         return tds_7_0;

@@ -1,9 +1,10 @@
-// The way back of tds/login_answer.h: responses for clients. The order of tokens is SQL Server's (4.1).
+// The way back of tds/login_answer.h: responses for clients. The order of tokens is SQL Server's.
 #include <algorithm>
 #include <cassert>
 #include <iterator>
 
 #include "tds/featureext.h"
+#include "tds/token_walk.h"
 #include "tds/login7.h"
 #include "tds/login_answer.h"
 #include "tds/packet.h"

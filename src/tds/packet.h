@@ -11,7 +11,7 @@
 #include <span>
 
 inline constexpr size_t tds_header_size = 8;
-inline constexpr size_t tds_initial_packet_size = 4096; // until the login response's end (section 1.4)
+inline constexpr size_t tds_initial_packet_size = 4096; // until the login response's end
 inline constexpr size_t tds_packet_size_max = 32767;
 inline constexpr size_t tds_login7_max = 128 * 1024 - 1; // payload of a LOGIN7 message
 

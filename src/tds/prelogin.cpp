@@ -185,11 +185,13 @@ void tds_prelogin_answer_build(const tds_prelogin_answer &answer, std::vector<ui
     build(tds_type_response, answer.spid, {options, n}, out);
 }
 
-void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out) {
+void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out,
+                                bool fedauth) {
     const prelogin_option options[] = {
         version_option(version),         {tds_prelogin_encryption, 1, {encryption}},
         {tds_prelogin_instance, 1, {0}}, {tds_prelogin_thread, 4, {0}},
-        {tds_prelogin_mars, 1, {0}},
+        {tds_prelogin_mars, 1, {0}},     {tds_prelogin_fedauth, 1, {1}},
     };
-    build(tds_type_prelogin, 0, options, out);
+    size_t count = std::size(options) - (fedauth ? 0 : 1);
+    build(tds_type_prelogin, 0, {options, count}, out);
 }

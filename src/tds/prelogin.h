@@ -90,14 +90,16 @@ struct tds_prelogin_answer {
     tds_product_version version; // major >= 9, JDBC refuses less
     uint8_t encryption = tds_encrypt_not_supported;
     bool mars = false;    // put MARS = 0 in: do so if the client sent the option (FreeTDS falls to 7.1 without)
-    bool thread = false;  // put an empty THREADID in; only done together with MARS (2.3)
+    bool thread = false;  // put an empty THREADID in; only done together with MARS
     bool fedauth = false; // put FEDAUTHREQUIRED in; only if the client sent it
     uint8_t fedauth_value = 0;
     uint16_t spid = 0;
 };
 
-// Appends the whole answer packet (type 0x04, EOM). Obeys every rule of 2.3.
+// Appends the whole answer packet (type 0x04, EOM). Obeys every rule that a driver is known to have.
 void tds_prelogin_answer_build(const tds_prelogin_answer &answer, std::vector<uint8_t> &out);
 
-// Appends a client's PRELOGIN packet (type 0x12, EOM): VERSION, ENCRYPTION, INSTOPT, THREADID, MARS = 0.
-void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out);
+// Appends a client's PRELOGIN packet (type 0x12, EOM): VERSION, ENCRYPTION, INSTOPT, THREADID, MARS = 0 and,
+// when asked for, FEDAUTHREQUIRED = 1.
+void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out,
+                                bool fedauth = false);

@@ -39,37 +39,6 @@ void tds_put_attention(std::vector<uint8_t> &out) {
     out.insert(out.end(), header, header + sizeof header);
 }
 
-struct prelogin_entry {
-    uint8_t token;
-    std::vector<uint8_t> data;
-};
-
-void tds_put_prelogin(std::vector<uint8_t> &out, const tds_product_version &version, uint8_t encryption, bool fedauth) {
-    prelogin_entry entries[] = {
-        {tds_prelogin_version, {version.major, version.minor}},
-        {tds_prelogin_encryption, {encryption}},
-        {tds_prelogin_instance, {0}},
-        {tds_prelogin_thread, {0, 0, 0, 0}},
-        {tds_prelogin_mars, {0}},
-        {tds_prelogin_fedauth, {1}},
-    };
-    put_u16be(entries[0].data, version.build);
-    put_u16le(entries[0].data, version.sub_build);
-    std::span<const prelogin_entry> used(entries, fedauth ? 6U : 5U);
-    std::vector<uint8_t> payload;
-    size_t offset = used.size() * 5 + 1;
-    for (const prelogin_entry &e : used) {
-        put_u8(payload, e.token);
-        put_u16be(payload, static_cast<uint32_t>(offset));
-        put_u16be(payload, static_cast<uint32_t>(e.data.size()));
-        offset += e.data.size();
-    }
-    put_u8(payload, tds_prelogin_terminator);
-    for (const prelogin_entry &e : used)
-        payload.insert(payload.end(), e.data.begin(), e.data.end());
-    tds_put_message(out, tds_type_prelogin, payload, tds_initial_packet_size, 0);
-}
-
 static std::string quote(std::string_view open, std::string_view text, char close) {
     std::string quoted(open);
     quoted.reserve(text.size() + open.size() + 1);

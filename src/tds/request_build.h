@@ -18,9 +18,5 @@ void tds_put_batch(std::vector<uint8_t> &out, uint32_t version, std::string_view
 // Appends an ATTENTION.
 void tds_put_attention(std::vector<uint8_t> &out);
 
-// Appends a client's PRELOGIN packet: VERSION, ENCRYPTION, INSTOPT, THREADID, MARS = 0 and, when asked for,
-// FEDAUTHREQUIRED = 1.
-void tds_put_prelogin(std::vector<uint8_t> &out, const tds_product_version &version, uint8_t encryption, bool fedauth);
-
 std::string tds_quote_name(std::string_view name); // a]b -> [a]]b]
 std::string tds_quote_text(std::string_view text); // it's -> N'it''s'

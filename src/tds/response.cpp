@@ -64,7 +64,7 @@ void tds_put_done(std::vector<uint8_t> &out, uint32_t version, uint8_t token, ui
         put_u32le(out, static_cast<uint32_t>(std::min<uint64_t>(rows, UINT32_MAX)));
 }
 
-// 7.0 and 7.1 without service pack have a form of their own (section 3.2).
+// 7.0 and 7.1 without service pack have a form of their own.
 static uint32_t loginack_version(uint32_t version) {
     uint32_t known = tds_version_known(version);
     if (known == tds_7_0)

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "tds/envchange.h"
+#include "tds/featureext.h"
 #include "tds/prelogin.h"
 #include "tds/row_layout.h"
 
@@ -38,10 +39,6 @@ inline constexpr uint8_t tds_token_fedauthinfo = 0xee;
 
 inline constexpr uint16_t tds_done_rpc_in_batch = 0x0080;
 inline constexpr uint16_t tds_done_server_error = 0x0100;
-
-inline constexpr uint8_t tds_feature_session_recovery = 0x01;
-inline constexpr uint8_t tds_feature_column_encryption = 0x04;
-inline constexpr uint8_t tds_feature_data_classification = 0x09;
 
 // SESSIONSTATE, FEDAUTHINFO, one feature's data, a promote token: more is taken for lost synchronisation.
 inline constexpr uint32_t tds_long_token_max = 1024 * 1024;

@@ -190,7 +190,7 @@ tds_step_result tds_step_envchange(tds_walker &w, tds_walk_cursor &c) {
 
 // --- LOGINACK ---
 
-// 7.0 and 7.1 without service pack have a form of their own (section 3.2).
+// 7.0 and 7.1 without service pack have a form of their own.
 static uint32_t acknowledged_version(uint32_t value) {
     if (value == 0x07000000)
         return tds_7_0;

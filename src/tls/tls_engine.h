@@ -44,7 +44,7 @@ enum class tls_result : uint8_t {
 [[nodiscard]] tls_engine *tls_engine_create_client(const tls_client_context *context, tls_mode mode,
                                                    std::string_view host, uint16_t port);
 
-// Frees without telling the peer: close_notify confuses TDS drivers (2.6).
+// Frees without telling the peer: close_notify confuses TDS drivers.
 void tls_engine_destroy(tls_engine *);
 
 // Takes over a copy of all of `cipher`; false when more than tls_engine_limit bytes would wait, or memory is out.
@@ -73,6 +73,9 @@ size_t tls_engine_take(tls_engine *, std::span<uint8_t> out);
 // Why the engine failed, in words, or empty. A certificate that was not accepted:
 // "certificate verify failed: self-signed certificate".
 const std::string &tls_engine_error(const tls_engine *);
-std::string tls_engine_server_name(const tls_engine *); // SNI that the client sent, or empty
+// SNI that the client sent in this very handshake, or empty: OpenSSL would tell a resumed session's.
+std::string tls_engine_server_name(const tls_engine *);
+// For the settings of a server's SSL_CTX: takes SNI from the ClientHello.
+int tls_engine_client_hello(ssl_st *, int *alert, void *);
 const char *tls_engine_version(const tls_engine *);     // "TLSv1.2"
 bool tls_engine_resumed(const tls_engine *);            // after the handshake: no new session, an older one went on

@@ -2,6 +2,8 @@
 //
 //      session-bench connect PORT USER PASSWORD DATABASE TLS CLIENTS SESSIONS
 //          CLIENTS loops of connect, login, SELECT 1, disconnect; SESSIONS in all
+//      session-bench ask PORT USER PASSWORD DATABASE TLS CLIENTS REQUESTS PID
+//          CLIENTS sessions that each ask SELECT 1 again and again; REQUESTS in all, logins not counted; CPU of process PID
 //      session-bench idle PORT USER PASSWORD DATABASE TLS COUNT BURST PID
 //          opens COUNT sessions, 50 at a time, leaves them idle and tells what each costs process PID; then BURST more log
 //          in at once, while one session asks SELECT 1 again and again and tells how long it waits
@@ -24,6 +26,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "net/stream.h"
@@ -214,6 +217,17 @@ static double percentile(std::vector<double> &v, double p) {
     return *at;
 }
 
+// User and system time of a process, microseconds; 0 without one.
+static double cpu_us(const char *pid) {
+    std::ifstream file(std::string("/proc/") + pid + "/stat");
+    std::string line;
+    if (!std::getline(file, line))
+        return 0;
+    unsigned long user = 0, system = 0;
+    sscanf(line.c_str() + line.rfind(')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    return static_cast<double>(user + system) * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 // ---- connect ---------------------------------------------------------------------------------------------------
 
 struct connect_bench : bench {
@@ -242,6 +256,54 @@ static void run_connect(connect_bench &b, size_t clients, size_t sessions) {
     printf("{\"sessions\": %zu, \"seconds\": %.3f, \"per_second\": %.1f, \"p50_us\": %.0f, \"p99_us\": %.0f}\n",
            b.closed, seconds, static_cast<double>(b.closed) / seconds, percentile(b.took_us, 0.5),
            percentile(b.took_us, 0.99));
+}
+
+// ---- ask -------------------------------------------------------------------------------------------------------
+
+struct ask_bench : bench {
+    size_t requests = 0, asked = 0;
+    uint64_t begun = 0, over = 0;
+    std::vector<double> took_us;
+};
+
+static void ask_next(client *c) {
+    auto *b = static_cast<ask_bench *>(c->b);
+    if (b->begun != 0)
+        b->took_us.push_back(static_cast<double>(uv_hrtime() - c->asked) / 1000);
+    if (b->asked < b->requests) {
+        ++b->asked;
+        ask(c);
+    } else if (b->took_us.size() == b->requests) {
+        b->over = uv_hrtime();
+        uv_stop(&b->loop);
+    }
+}
+
+// The first request of each session is not counted: its server connection may have to be opened.
+static void run_ask(ask_bench &b, size_t clients, size_t requests, const char *pid) {
+    std::vector<client *> all;
+    for (size_t i = 0; i < clients; ++i)
+        all.push_back(client_open(&b, ask, [](client *) {}));
+    auto all_idle = [&all] {
+        return std::all_of(all.begin(), all.end(), [](const client *c) { return c->now == stage::idle && !c->login; });
+    };
+    while (b.ready < clients || !all_idle())
+        uv_run(&b.loop, UV_RUN_ONCE);
+    b.requests = requests;
+    double cpu = cpu_us(pid);
+    b.begun = uv_hrtime();
+    for (client *c : all) {
+        c->answered = ask_next;
+        ++b.asked;
+        ask(c);
+    }
+    uv_run(&b.loop, UV_RUN_DEFAULT);
+    double seconds = static_cast<double>(b.over - b.begun) / 1e9;
+    printf("{\"requests\": %zu, \"per_second\": %.0f, \"cpu_us\": %.2f, \"p50_us\": %.0f, \"p99_us\": %.0f}\n", requests,
+           static_cast<double>(requests) / seconds, (cpu_us(pid) - cpu) / static_cast<double>(requests),
+           percentile(b.took_us, 0.5), percentile(b.took_us, 0.99));
+    fflush(stdout);
+    _exit(0);
 }
 
 // ---- idle ------------------------------------------------------------------------------------------------------
@@ -343,8 +405,10 @@ static plan plan_of(char **argv) {
 
 int main(int argc, char **argv) {
     bool connects = argc == 9 && strcmp(argv[1], "connect") == 0;
-    if (!connects && !(argc == 10 && strcmp(argv[1], "idle") == 0)) {
+    bool asks = argc == 10 && strcmp(argv[1], "ask") == 0;
+    if (!connects && !asks && !(argc == 10 && strcmp(argv[1], "idle") == 0)) {
         fputs("usage: session-bench connect PORT USER PASSWORD DATABASE none|full CLIENTS SESSIONS\n"
+              "       session-bench ask PORT USER PASSWORD DATABASE none|full CLIENTS REQUESTS PID\n"
               "       session-bench idle PORT USER PASSWORD DATABASE none|full COUNT BURST PID\n",
               stderr);
         return 1;
@@ -355,6 +419,13 @@ int main(int argc, char **argv) {
         b.p = plan_of(argv);
         uv_loop_init(&b.loop);
         run_connect(b, strtoul(argv[7], nullptr, 10), strtoul(argv[8], nullptr, 10));
+        return 0;
+    }
+    if (asks) {
+        ask_bench b;
+        b.p = plan_of(argv);
+        uv_loop_init(&b.loop);
+        run_ask(b, strtoul(argv[7], nullptr, 10), strtoul(argv[8], nullptr, 10), argv[9]);
         return 0;
     }
     idle_bench b;

@@ -23,7 +23,7 @@ DATABASE_OPTIONAL = 0xA0  # OptionFlags1 without fDatabase, as go-mssqldb
 
 
 def login7(user, password="", database="", flags=(0xE0, 0x03, 0, 0), features=(), new_password=None, sspi=b"",
-           server_name="127.0.0.1", tds_version=0x74000004, long_sspi=False):
+           server_name="127.0.0.1", tds_version=0x74000004, long_sspi=False, language="", packet_size=4096):
     """A LOGIN7 payload with everything that drivers put into one."""
     flags = list(flags)
     old, fixed = tds_version < TDS72, 86 if tds_version < TDS72 else 94
@@ -47,7 +47,7 @@ def login7(user, password="", database="", flags=(0xE0, 0x03, 0, 0), features=()
     table += text("harness") + text(user) + field(scramble_password(password)) + text("app") + text(server_name)
     pointer_at = len(data)
     table += field(b"\0\0\0\0", 1) if features else struct.pack("<HH", 0, 0)
-    table += text("library") + text("") + text(database) + b"\x02\0\0\0\0\x01"
+    table += text("library") + text(language) + text(database) + b"\x02\0\0\0\0\x01"
     sspi_entry = field(sspi, 1)
     table += (sspi_entry[:2] + b"\xff\xff" if long_sspi else sspi_entry) + text("")
     if not old:
@@ -56,7 +56,7 @@ def login7(user, password="", database="", flags=(0xE0, 0x03, 0, 0), features=()
         at = struct.pack("<I", fixed + len(data))
         data = data[:pointer_at] + at + data[pointer_at + 4:]
         data += b"".join(struct.pack("<BI", kind, len(value)) + value for kind, value in features) + b"\xff"
-    head = struct.pack("<IIIII4BiI", tds_version, 4096, 0x07000000, 1, 0, *flags, 0, 0x0409)
+    head = struct.pack("<IIIII4BiI", tds_version, packet_size, 0x07000000, 1, 0, *flags, 0, 0x0409)
     body = head + table + data
     assert len(head) + 4 + len(table) == fixed, (len(head), len(table))
     return struct.pack("<I", len(body) + 4) + body

@@ -178,7 +178,7 @@ static void drop_everything(session *s) {
     }
     s->temps.clear(); // their tables live in the connection
     s->temp_version++;
-    app_locks_release(s, true);
+    app_locks_release(s, true, true);
     s->handles.clear();
 }
 

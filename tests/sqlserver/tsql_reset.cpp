@@ -67,7 +67,7 @@ bool session_reset(session *s, bool keep_tran, host &h) {
     if (!keep_tran)
         roll_back(s, h);
     drop_temps(s, h);
-    app_locks_release(s, !keep_tran);
+    app_locks_release(s, true, !keep_tran);
     s->handles.clear();
     s->next_handle = 1;
     s->options = s->login_options;

@@ -182,8 +182,8 @@ void tran_commit(frame &f, bool by_text);
 void tran_rollback(frame &f, const std::string &name, bool by_text);
 void tran_rollback_all(frame &f, bool by_text); // also by an error; silent when nothing is open
 void tran_save(frame &f, const std::string &name);
-void tran_implicit(frame &f);                 // SET IMPLICIT_TRANSACTIONS ON
-void app_locks_release(session *s, bool all); // of the transaction, or all
+void tran_implicit(frame &f); // SET IMPLICIT_TRANSACTIONS ON
+void app_locks_release(session *s, bool of_session, bool of_transaction);
 
 // A statement that writes: begins or joins the SQLite transaction, undoes only itself when it fails.
 struct write_scope {

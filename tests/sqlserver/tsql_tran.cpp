@@ -54,7 +54,7 @@ static void end_tran(frame &f, env how, bool by_text) {
     s->write_open = s->doomed = false;
     s->savepoints.clear();
     s->temps_at_begin.clear();
-    app_locks_release(s, false);
+    app_locks_release(s, false, true);
     if (announced(s, by_text))
         f.h->env_tran(how, 0, id);
 }
@@ -135,10 +135,11 @@ void tran_implicit(frame &f) {
         tran_begin(f, "", true);
 }
 
-void app_locks_release(session *s, bool all) {
+void app_locks_release(session *s, bool of_session, bool of_transaction) {
     auto &locks = s->eng->app_locks;
     for (auto it = locks.begin(); it != locks.end();)
-        it = it->second.owner == s->spid && (all || it->second.transaction) ? locks.erase(it) : std::next(it);
+        it = it->second.owner == s->spid && (it->second.transaction ? of_transaction : of_session) ? locks.erase(it)
+                                                                                                   : std::next(it);
 }
 
 bool app_lock_free(const session *s, const std::string &resource, bool exclusive) {

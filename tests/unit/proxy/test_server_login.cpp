@@ -303,7 +303,7 @@ static void test_prelogin_by_policy(void **) {
     }
 }
 
-// What a server may answer to NOT_SUP and to ON (2.4), with flags that mean nothing here.
+// What a server may answer to NOT_SUP and to ON, with flags that mean nothing here.
 static void test_every_encryption_byte(void **) {
     for (unsigned byte = 0; byte < 256; ++byte) {
         for (server_tls policy : {server_tls::disable, server_tls::prefer, server_tls::require}) {

@@ -91,7 +91,7 @@ inline bytes feature_acks() {
             0x09, 2,    0, 0, 0, 2, 1, 0x0a, 1, 0,    0, 0, 1, 0x0d, 1, 0,    0, 0, 1, 0xff};
 }
 
-// The order of the protocol notes' 4.1, with everything that a server may put in.
+// SQL Server's order, with everything that a server may put in.
 inline bytes sql_server_answer() {
     bytes out = env(tds_env_database, "tenant", "master");
     append(out, notice(5701, 0, "Changed database context to 'tenant'."));

@@ -137,14 +137,21 @@ static void test_answer_rules(void **) {
 }
 
 static void test_request(void **) {
-    bytes out;
-    tds_prelogin_request_build({16, 1, 2, 3}, tds_encrypt_not_supported, out);
-    assert_int_equal(out[0], tds_type_prelogin);
-    assert_int_equal(out[1], tds_status_eom);
-    tds_prelogin p;
-    assert_int_equal(tds_prelogin_parse(std::span(out).subspan(8), p), tds_prelogin_error::none);
-    assert_int_equal(p.encryption, tds_encrypt_not_supported);
-    assert_true(p.has_mars && p.mars == 0 && p.has_instance && p.thread.size() == 4);
+    for (bool fedauth : {false, true}) {
+        bytes out;
+        tds_prelogin_request_build({16, 1, 0x1234, 3}, tds_encrypt_not_supported, out, fedauth);
+        assert_int_equal(out[0], tds_type_prelogin);
+        assert_int_equal(out[1], tds_status_eom);
+        assert_int_equal(out[2] << 8 | out[3], out.size());
+        tds_prelogin p;
+        assert_int_equal(tds_prelogin_parse(std::span(out).subspan(8), p), tds_prelogin_error::none);
+        assert_int_equal(p.version.major, 16);
+        assert_int_equal(p.version.build, 0x1234);
+        assert_int_equal(p.encryption, tds_encrypt_not_supported);
+        assert_true(p.has_mars && p.mars == 0 && p.has_instance && p.thread.size() == 4);
+        assert_int_equal(p.has_fedauth, fedauth);
+        assert_int_equal(p.fedauth, fedauth ? 1 : 0);
+    }
 }
 
 static void test_encryption_table(void **) {

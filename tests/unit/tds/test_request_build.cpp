@@ -62,34 +62,6 @@ static void test_append_keeps_what_is_there(void **) {
     assert_true(out == expected);
 }
 
-static void test_prelogin(void **) {
-    for (bool fedauth : {false, true}) {
-        bytes out;
-        tds_put_prelogin(out, {16, 2, 0x1234, 0x5678}, tds_encrypt_on, fedauth);
-        assert_int_equal(out[0], tds_type_prelogin);
-        assert_int_equal(out[1], tds_status_eom);
-        assert_int_equal(out[2] << 8 | out[3], out.size());
-        tds_prelogin p;
-        assert_int_equal(tds_prelogin_parse(std::span(out).subspan(8), p), tds_prelogin_error::none);
-        assert_int_equal(p.version.major, 16);
-        assert_int_equal(p.version.minor, 2);
-        assert_int_equal(p.version.build, 0x1234);
-        assert_int_equal(p.encryption, tds_encrypt_on);
-        assert_true(p.has_mars && p.mars == 0);
-        assert_int_equal(p.has_fedauth, fedauth);
-        assert_int_equal(p.fedauth, fedauth ? 1 : 0);
-        assert_int_equal(p.thread.size(), 4);
-    }
-}
-
-// The option that is not asked for must not change a byte of what the probe is known to send.
-static void test_prelogin_is_the_probes(void **) {
-    bytes ours, known;
-    tds_put_prelogin(ours, {16, 0, 4135, 1}, tds_encrypt_not_supported, false);
-    tds_prelogin_request_build({16, 0, 4135, 1}, tds_encrypt_not_supported, known);
-    assert_true(ours == known);
-}
-
 static void test_quoting(void **) {
     assert_string_equal(tds_quote_name("a]b").c_str(), "[a]]b]");
     assert_string_equal(tds_quote_name("]]").c_str(), "[]]]]]");
@@ -113,7 +85,6 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_batch_of_7_4), cmocka_unit_test(test_batch_without_headers_before_7_2),
         cmocka_unit_test(test_long_batch),   cmocka_unit_test(test_append_keeps_what_is_there),
-        cmocka_unit_test(test_prelogin),     cmocka_unit_test(test_prelogin_is_the_probes),
         cmocka_unit_test(test_quoting),      cmocka_unit_test(test_error_numbers),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
