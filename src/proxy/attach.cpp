@@ -33,9 +33,10 @@ static bool prepare_or_serve(client_session *s) {
 
 bool attach_with(client_session *s, server_conn *c) {
     uint64_t now = proxy_now(s->root);
-    bool paused = c->state == server_state::idle &&
-                  now - c->member.idle_since >= s->root->conf->proxy.health_check_interval;
+    bool paused =
+        c->state == server_state::idle && now - c->member.idle_since >= s->root->conf->proxy.health_check_interval;
     link_attach(s, c);
+    pools_show(c->bucket);
     c->counted = true;
     session_move(s, session_state::connecting);
     s->deadline = 0;
@@ -95,7 +96,8 @@ static void stop_sharing(client_session *s, int32_t number) {
     log_info("server refuses to change the database for this login: not shared across databases",
              {{"session", s->id}, {"bucket", s->bucket->core.id}, {"number", number}});
     if (!pools_unshare(s)) {
-        exchange_fail_request(s, proxy_error::server_lost, "login", "the database or language of the login was refused");
+        exchange_fail_request(s, proxy_error::server_lost, "login",
+                              "the database or language of the login was refused");
         return;
     }
     try_another(s);

@@ -135,11 +135,11 @@ static bool answered_from_record(client_session *s) {
     proxy *root = s->root;
     dialogue &d = *s->talk;
     login_record_key key{s->bucket->core.index, d.who->user, d.who->database, d.who->language, d.pool_key};
-    auto a = login_record_find(root->records, key, d.password_digest, proxy_now(root), root->conf->proxy.auth_cache_ttl);
+    auto a =
+        login_record_find(root->records, key, d.password_digest, proxy_now(root), root->conf->proxy.auth_cache_ttl);
     if (!a)
         return false;
-    server_pool *pool =
-        pools_obtain(root, s->bucket, d.pool_key, d.who, authenticate_password(s), d.password_digest);
+    server_pool *pool = pools_obtain(root, s->bucket, d.pool_key, d.who, authenticate_password(s), d.password_digest);
     if (pool == nullptr)
         return false;
     pools_hold(s, pool);

@@ -34,8 +34,8 @@ void authenticate_token(client_session *, std::span<const uint8_t> payload);
 // Its login is no longer under way, however it ended: the next one of the bucket may begin, unless the login's server
 // connection is still to be closed.
 void authenticate_end(client_session *);
-// The session's login goes on with this connection: it is one of max_concurrent_logins until it is logged in or its slot
-// is released.
+// The session's login goes on with this connection: it is one of max_concurrent_logins until it is logged in or its
+// slot is released.
 void authenticate_hand_over(client_session *, server_conn *);
 // The connection has logged in, or is no more: harmless when it checks no client's password.
 void authenticate_connection_done(server_conn *);

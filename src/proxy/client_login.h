@@ -76,8 +76,8 @@ void client_login_answer_packets(client_login *, std::span<const uint8_t> packet
 // on. The caller owns it; client_login_message stays, nothing more can be fed or answered.
 tls_engine *client_login_take_engine(client_login *);
 
-// Milliseconds to wait between `ready` and the answer. jTDS (TDS 7.1) in login-only mode closes its SSLSocket after LOGIN7, and
-// Java then throws away what has already arrived: an answer that is there within a millisecond is lost.
+// Milliseconds to wait between `ready` and the answer. jTDS (TDS 7.1) in login-only mode closes its SSLSocket after
+// LOGIN7, and Java then throws away what has already arrived: an answer that is there within a millisecond is lost.
 unsigned client_login_answer_delay(const client_login *);
 
 // Parsed LOGIN7, from `ready` on; the caller may wipe its secrets any time.

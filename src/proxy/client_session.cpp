@@ -23,8 +23,8 @@ static constexpr uint64_t linger_ms = 1'000;
 static void client_event(net_conn *conn, unsigned events);
 
 const char *session_state_name(session_state state) {
-    static constexpr const char *names[] = {"greeting",   "login",    "admission", "waiting",  "connecting",
-                                            "relaying",   "active",   "refusing",  "lingering", "closing"};
+    static constexpr const char *names[] = {"greeting", "login",  "admission", "waiting",   "connecting",
+                                            "relaying", "active", "refusing",  "lingering", "closing"};
     static_assert(std::size(names) == static_cast<size_t>(session_state::count_));
     return names[static_cast<size_t>(state)];
 }

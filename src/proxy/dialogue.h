@@ -28,8 +28,8 @@ struct login_identity {
 
 struct dialogue {
     std::shared_ptr<const login_identity> who;
-    server_pool *pool = nullptr;    // a reference of proxy/pools; nullptr: dedicated
-    std::string pool_key;           // until it has its pool
+    server_pool *pool = nullptr; // a reference of proxy/pools; nullptr: dedicated
+    std::string pool_key;        // until it has its pool
     digest password_digest{};
     bool dedicated = false;         // its server connection is of no use to others
     bool checking_password = false; // one of the bucket's max_concurrent_logins
@@ -43,12 +43,14 @@ struct dialogue {
     bool awaiting = false;     // the server owes the request's answer
     bool answer_begun = false; // and the client has a part of it
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
+    bool reset_by_name = false; // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
     bool taking = false;       // the client's bytes are being looked at
     bool swallowing = false;   // the request has failed: its rest is read and dropped, then answered
     uint8_t attentions = 0;    // acknowledgements that the server owes
     uint64_t request_sent = 0; // hrtime: the request was complete
-    std::vector<uint8_t> late_answer; // swallowing: the tokens of its answer; a login that waits for its answer: packets
-    bool ends_after = false;          // and whether the session ends with it
+    std::vector<uint8_t>
+        late_answer;         // swallowing: the tokens of its answer; a login that waits for its answer: packets
+    bool ends_after = false; // and whether the session ends with it
     std::unique_ptr<tds_message_reader> token; // dedicated login: the client's next message
 };

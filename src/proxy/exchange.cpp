@@ -13,6 +13,7 @@
 #include "proxy/server_task.h"
 #include "proxy/slots.h"
 #include "tds/login_answer.h"
+#include "tds/request.h"
 #include "tds/request_build.h"
 #include "tds/response.h"
 
@@ -21,8 +22,8 @@ static constexpr uint8_t attentions_max = 100;
 static constexpr uint8_t smp_packet = 0x53; // MC-SMP 2.2.1
 static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
 
-// Packets on their way out are put together in one buffer of the loop's. Whoever does so takes it for that time: what is
-// called meanwhile may put together others.
+// Packets on their way out are put together in one buffer of the loop's. Whoever does so takes it for that time: what
+// is called meanwhile may put together others.
 struct out_buffer {
     proxy *root;
     std::vector<uint8_t> bytes;
@@ -271,8 +272,8 @@ static void swallow_ignored_request(client_session *s) {
     swallow_request(s, std::move(tokens), false);
 }
 
-// What the request's reset bit asks for (MS-TDS 2.2.3.1.2) is done without the server seeing it, unless a reset takes it
-// to the very state that this client must see. `forward`: bits for the server. step::wait: a batch runs first.
+// What the request's reset bit asks for (MS-TDS 2.2.3.1.2) is done without the server seeing it, unless a reset takes
+// it to the very state that this client must see. `forward`: bits for the server. step::wait: a batch runs first.
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
@@ -291,6 +292,21 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     d.reset_done = true;
     session_move(s, session_state::connecting);
     server_task_start(c, server_task::client_reset, bits);
+    return step::wait;
+}
+
+// Behind a reset by name the server is where the connection's own login was, not where this client's was. step::wait: it
+// is taken there first.
+static step settle_reset_by_name(client_session *s) {
+    dialogue &d = *s->talk;
+    server_conn *c = s->server;
+    if (!d.reset_by_name)
+        return step::go_on;
+    d.reset_by_name = false;
+    if (c->database == d.database && c->language == d.language && c->walker.session.database == d.database)
+        return step::go_on;
+    session_move(s, session_state::connecting);
+    server_task_start(c, server_task::client_reset);
     return step::wait;
 }
 
@@ -361,8 +377,10 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     }
     uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
     uint8_t forward = 0;
-    if (step next = bits != 0 ? apply_reset(s, bits, forward) : step::go_on; next != step::go_on)
+    if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
+    auto payload = in.subspan(tds_header_size, std::min<size_t>(h.length, in.size()) - tds_header_size);
+    d.reset_by_name = h.type == tds_type_rpc && tds_rpc_calls(payload, d.who->version, "sp_reset_connection");
     begin_request(s, h.type, forward);
     return step::go_on;
 }
@@ -568,7 +586,10 @@ static void server_read(client_session *s) {
     if (n == net_again)
         return;
     if (n <= 0)
-        return server_lost(s, n == 0 ? "closed by the server" : n == -EPROTO ? "TLS failed" : strerror(static_cast<int>(-n)),
+        return server_lost(s,
+                           n == 0         ? "closed by the server"
+                           : n == -EPROTO ? "TLS failed"
+                                          : strerror(static_cast<int>(-n)),
                            n != -EPROTO);
     s->last_activity = proxy_now(s->root);
     s->down.bytes += static_cast<uint64_t>(n);

@@ -23,8 +23,8 @@ void exchange_client_event(client_session *, unsigned events);
 void exchange_server_event(server_conn *, unsigned events);
 // The session has got its server connection: goes on with what is in `in`.
 void exchange_attached(client_session *);
-// The request cannot be served: it is answered with the error. The session lives on, unless the error is of severity 20.
-// It must be detached.
+// The request cannot be served: it is answered with the error. The session lives on, unless the error is of
+// severity 20. It must be detached.
 void exchange_fail_request(client_session *, proxy_error, const char *error_type, const char *detail);
 // The same with the errors of a server that refused the login; the session ends.
 void exchange_refuse_request(client_session *, const tds_login_answer &);

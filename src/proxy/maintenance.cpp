@@ -49,9 +49,7 @@ static void server_ticks(proxy *root, server_state state, uint64_t now) {
 
 static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
-        uint32_t idle = pool_set_idle_count(pb->pools);
-        gauge_set(pb->metrics.active, pb->core.used - idle);
-        gauge_set(pb->metrics.idle, idle);
+        pools_show(pb.get());
         gauge_set(pb->metrics.max, pb->core.max);
         gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue)));
     }

@@ -59,9 +59,9 @@ std::string pools_key(const proxy_bucket *pb, const login_identity &who, const d
     k.type_flags = who.type_flags;
     k.flags3 = who.flags3;
     k.read_only = who.type_flags & tds_type_flags_read_only;
-    k.features = {feature_value(who, tds_feature_column_encryption), feature_value(who, tds_feature_data_classification),
-                  feature_value(who, tds_feature_utf8), feature_value(who, tds_feature_json),
-                  feature_value(who, tds_feature_vector)};
+    k.features = {feature_value(who, tds_feature_column_encryption),
+                  feature_value(who, tds_feature_data_classification), feature_value(who, tds_feature_utf8),
+                  feature_value(who, tds_feature_json), feature_value(who, tds_feature_vector)};
     k.with_application_name = pb->conf->key_has_application_name;
     k.application_name = who.app_name;
     k.with_database = !shares_databases(pb, who.user);
@@ -130,8 +130,8 @@ static login_record_key record_key(const server_conn *c) {
 
 static bool join_pool(server_conn *c) {
     client_session *s = c->client;
-    server_pool *pool = pools_obtain(c->root, c->bucket, s->talk->pool_key, c->who, authenticate_password(s),
-                                     s->talk->password_digest);
+    server_pool *pool =
+        pools_obtain(c->root, c->bucket, s->talk->pool_key, c->who, authenticate_password(s), s->talk->password_digest);
     if (pool == nullptr)
         return false;
     pool_add(pool, c->member, pool_member_state::busy, proxy_now(c->root), proxy_random(c->root));
@@ -201,14 +201,22 @@ void pools_put(server_conn *c) {
     c->deadline = 0;
     server_move(c, server_state::idle);
     net_conn_watch(&c->conn.conn, net_readable);
+    pools_show(pb);
+}
+
+void pools_show(proxy_bucket *pb) {
+    uint32_t idle = pool_set_idle_count(pb->pools);
+    gauge_set(pb->metrics.active, pb->core.used - idle);
+    gauge_set(pb->metrics.idle, idle);
 }
 
 void pools_idle_event(server_conn *c) {
     ssize_t n = stream_recv(&c->conn, c->root->scratch.in, c->root->scratch.cipher);
     if (n == net_again)
         return; // a TLS ticket
-    log_info("idle server connection retired",
-             {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", n > 0 ? "it spoke" : "closed by the server"}});
+    log_info(
+        "idle server connection retired",
+        {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", n > 0 ? "it spoke" : "closed by the server"}});
     if (n > 0 || n == -EPROTO)
         server_close(c, "idle connection spoke");
     else

@@ -1,5 +1,5 @@
-// The health probe of a bucket: a connect and a PRELOGIN exchange, or a login and SELECT 1, with a slot like everything else
-// (docs/architecture.md). A bucket whose traffic succeeds, or whose slots are all taken, is not probed.
+// The health probe of a bucket: a connect and a PRELOGIN exchange, or a login and SELECT 1, with a slot like everything
+// else (docs/architecture.md). A bucket whose traffic succeeds, or whose slots are all taken, is not probed.
 #pragma once
 
 #include <cstdint>

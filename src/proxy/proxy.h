@@ -111,9 +111,9 @@ struct proxy {
     tls_context *tls = nullptr;      // the certificate; nullptr: client_tls is disable
     tds_product_version own_version; // told in PRELOGIN where no server's is known
     std::vector<server_tls_context> server_tls;
-    digest_key secret_key;           // of the digests of passwords
+    digest_key secret_key; // of the digests of passwords
     login_records *records = nullptr;
-    std::string instance_id;            // as registered
+    std::string instance_id; // as registered
 
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
     std::vector<std::unique_ptr<net_listener>> listeners;
@@ -127,10 +127,10 @@ struct proxy {
     uint64_t next_server_id = 1;
     relay_pool relays;
     scratch_memory scratch;
-    session_turns deferred;  // logins put off to the next loop turn
-    uint64_t login_time = 0; // ns spent on logins in this one
-    uint64_t turned_at = 0;  // hrtime of the last loop turn's end
-    uint64_t idled = 0;      // uv_metrics_idle_time then
+    session_turns deferred;    // logins put off to the next loop turn
+    uint64_t login_time = 0;   // ns spent on logins in this one
+    uint64_t turned_at = 0;    // hrtime of the last loop turn's end
+    uint64_t idled = 0;        // uv_metrics_idle_time then
     uint64_t longest_turn = 0; // ns, since the last tick
     metric_histogram_handle *loop_delay = nullptr;
 
@@ -148,7 +148,7 @@ struct proxy {
     void (*publish)(void *user, proxy *) = nullptr; // called about once a second: a new health snapshot may be taken
     void *publish_user = nullptr;
     uint64_t published_at = 0;
-    uint32_t logins = 0;         // since memory was last given back to the system
+    uint32_t logins = 0;      // since memory was last given back to the system
     uint64_t turned_away = 0; // connections closed because of max_unauthenticated, since the last publish
     std::minstd_rand random;
 };

@@ -11,5 +11,6 @@ void refusal_event(client_session *, unsigned events);
 // The session's deadline has passed: true if it was time to answer (the session may have ended by it), false if the
 // client has taken too long.
 bool refusal_deadline(client_session *);
-// The answer has been given to the session's stream (a terminated session, logged in or nearly): sends it, then lingers.
+// The answer has been given to the session's stream (a terminated session, logged in or nearly): sends it, then
+// lingers.
 void refusal_flush_stream(client_session *);

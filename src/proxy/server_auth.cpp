@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "proxy/authenticate.h"
 #include "proxy/attach.h"
+#include "proxy/authenticate.h"
 #include "proxy/client_login.h"
 #include "proxy/pools.h"
 #include "proxy/probe.h"
@@ -13,6 +13,8 @@
 #include "proxy/server_task.h"
 #include "proxy/slots.h"
 #include "tds/login7_build.h"
+
+static constexpr uint8_t logins_lost_max = 3; // tries of a login that the server hangs up on
 
 // ---- begin -----------------------------------------------------------------------------------------------------
 
@@ -44,12 +46,15 @@ static std::string_view password_of(const server_conn *c) {
 }
 
 static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
-    static constexpr uint8_t dedicated_features[] = {tds_feature_fedauth,     tds_feature_column_encryption,
-                                                     tds_feature_data_classification, tds_feature_utf8,
-                                                     tds_feature_json,        tds_feature_vector};
+    static constexpr uint8_t dedicated_features[] = {tds_feature_fedauth,
+                                                     tds_feature_column_encryption,
+                                                     tds_feature_data_classification,
+                                                     tds_feature_utf8,
+                                                     tds_feature_json,
+                                                     tds_feature_vector};
     bool dedicated = c->purpose == server_purpose::dedicated;
-    tds_login7_request r = dedicated ? tds_login7_request_of(client_login_message(c->client->login))
-                                     : pooled_request(*c->who);
+    tds_login7_request r =
+        dedicated ? tds_login7_request_of(client_login_message(c->client->login)) : pooled_request(*c->who);
     if (!dedicated)
         r.password = password_of(c);
     std::vector<uint8_t> features =
@@ -80,8 +85,8 @@ static server_login_options options_of(server_conn *c) {
     o.host = target->host;
     o.port = target->port;
     o.version = proxy_server_version(c->root, c->bucket);
-    o.fedauth_required = c->purpose == server_purpose::dedicated &&
-                         tds_feature_find(c->who->features, tds_feature_fedauth, fedauth);
+    o.fedauth_required =
+        c->purpose == server_purpose::dedicated && tds_feature_find(c->who->features, tds_feature_fedauth, fedauth);
     return o;
 }
 
@@ -118,6 +123,13 @@ static bool hung_up_for_want_of_tls(const server_conn *c) {
            server_login_encryption(c->login) == server_encryption::none;
 }
 
+// The client has had a part of this dialogue: nobody can begin it again.
+static bool tokens_relayed(const server_conn *c) {
+    return c->purpose == server_purpose::dedicated && c->client != nullptr && c->client->talk->stream;
+}
+
+// A server that has answered PRELOGIN is there: it may be this client's LOGIN7 that it hangs up on, which must not
+// close the bucket to others.
 static void login_lost(server_conn *c, const char *detail) {
     if (hung_up_for_want_of_tls(c)) {
         log_info("server has no TLS: going on without", {{"bucket", c->bucket->core.id}, {"server", c->id}});
@@ -125,8 +137,12 @@ static void login_lost(server_conn *c, const char *detail) {
         server_try_again(c, true, detail);
         return;
     }
-    slots_server_failed(c->root, c->bucket, detail);
-    if (c->bucket->core.health == server_health::down) {
+    bool answered = server_login_version(c->login).major != 0;
+    if (!answered)
+        slots_server_failed(c->root, c->bucket, detail);
+    else
+        ++c->logins_lost;
+    if (c->bucket->core.health == server_health::down || c->logins_lost >= logins_lost_max || tokens_relayed(c)) {
         server_give_up(c, "login", detail);
         return;
     }
@@ -136,7 +152,7 @@ static void login_lost(server_conn *c, const char *detail) {
 static void failed(server_conn *c) {
     std::string text(server_login_error_text(c->login));
     server_login_error kind = server_login_error_kind(c->login);
-    if (server_login_retry(c->login)) {
+    if (server_login_retry(c->login) && !tokens_relayed(c)) {
         server_try_again(c, false, "login failed");
         return;
     }
@@ -152,8 +168,8 @@ static void failed(server_conn *c) {
 
 static void follow_route(server_conn *c) {
     const tds_login_routing &to = server_login_answer(c->login).routing;
-    if (++c->hops > routing_hops_max) {
-        server_give_up(c, "login", "routed too often");
+    if (++c->hops > routing_hops_max || tokens_relayed(c)) {
+        server_give_up(c, "login", tokens_relayed(c) ? "routed after its client's tokens" : "routed too often");
         return;
     }
     log_info("server routes to another", {{"bucket", c->bucket->core.id},
@@ -172,14 +188,16 @@ static void follow_route(server_conn *c) {
 }
 
 static void refused(server_conn *c) {
+    bool again = server_login_retry(c->login) && !tokens_relayed(c);
     const tds_login_notice *error = tds_login_answer_error(server_login_answer(c->login));
-    log_warn("server refused the login", {{"bucket", c->bucket->core.id},
-                                          {"server", c->id},
-                                          {"session", c->client != nullptr ? c->client->id : 0},
-                                          {"number", error != nullptr ? error->number : 0},
-                                          {"error", error != nullptr ? std::string_view(error->text) : "no reason given"},
-                                          {"again", server_login_retry(c->login)}});
-    if (server_login_retry(c->login)) {
+    log_warn("server refused the login",
+             {{"bucket", c->bucket->core.id},
+              {"server", c->id},
+              {"session", c->client != nullptr ? c->client->id : 0},
+              {"number", error != nullptr ? error->number : 0},
+              {"error", error != nullptr ? std::string_view(error->text) : "no reason given"},
+              {"again", again}});
+    if (again) {
         c->refusal = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
         server_try_again(c, false, "transient refusal");
         return;

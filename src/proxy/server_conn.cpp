@@ -128,6 +128,12 @@ void server_give_up(server_conn *c, const char *error_type, const char *detail) 
     owner_failed(c, detail);
 }
 
+// Where the bucket's server has routed this login to says nothing of the server itself.
+static void count_failure(server_conn *c, const char *detail) {
+    if (!c->route)
+        slots_server_failed(c->root, c->bucket, detail);
+}
+
 // One try over all addresses has failed. A client's connection tries again until connection_timeout or until the bucket
 // is known to be down; a probe reports at once.
 static void try_failed(server_conn *c, const char *detail) {
@@ -138,7 +144,7 @@ static void try_failed(server_conn *c, const char *detail) {
         owner_failed(c, detail);
         return;
     }
-    slots_server_failed(root, pb, detail);
+    count_failure(c, detail);
     net_target_expire(server_target(c));
     if (pb->core.health == server_health::down) {
         server_give_up(c, "connect", detail);
@@ -335,7 +341,7 @@ static void deadline_passed(server_conn *c) {
         return;
     }
     if (c->purpose != server_purpose::probe)
-        slots_server_failed(c->root, c->bucket, "connection_timeout");
+        count_failure(c, "connection_timeout");
     server_give_up(c, "connect", "connection_timeout");
 }
 

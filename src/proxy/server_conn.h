@@ -75,30 +75,31 @@ struct server_conn {
     uint16_t next_address = 0;
     server_state state = server_state::connecting;
     server_purpose purpose = server_purpose::passthrough;
-    bool has_fd = false;    // a connect is under way or done
-    bool connected = false; // the server has a connection that it must close, too
-    bool again = false;     // closing: a new try follows on the same slot
-    bool closing_fd = false; // the loop's close callback is due
-    bool drop = false;       // free in that callback
-    bool counted = false;    // as acquired, not yet as released
+    bool has_fd = false;          // a connect is under way or done
+    bool connected = false;       // the server has a connection that it must close, too
+    bool again = false;           // closing: a new try follows on the same slot
+    bool closing_fd = false;      // the loop's close callback is due
+    bool drop = false;            // free in that callback
+    bool counted = false;         // as acquired, not yet as released
     bool checks_password = false; // one of the bucket's max_concurrent_logins
 
     // From logging_in on.
     server_login *login = nullptr;
-    uint64_t auth_started = 0;                      // loop ms
-    std::shared_ptr<const tds_login_answer> answer; // until its owner is told
+    uint64_t auth_started = 0;                       // loop ms
+    std::shared_ptr<const tds_login_answer> answer;  // until its owner is told
     std::shared_ptr<const tds_login_answer> refusal; // of the last try, if that was refused
-    std::shared_ptr<const login_identity> who; // whose LOGIN7 it was opened with
-    std::unique_ptr<net_target> route;         // where a routing ENVCHANGE has sent it
+    std::shared_ptr<const login_identity> who;       // whose LOGIN7 it was opened with
+    std::unique_ptr<net_target> route;               // where a routing ENVCHANGE has sent it
     uint8_t hops = 0;
-    pool_member member; // pooled
+    uint8_t logins_lost = 0; // tries that ended after the server's PRELOGIN
+    pool_member member;      // pooled
     uint32_t version = 0;
     uint16_t packet_size = tds_initial_packet_size;
     std::string database, language; // baseline: what a reset takes it back to
     tds_packet_cursor down;         // the server's packets
     tds_packet_writer to_server;
     tds_walker walker;
-    bool pristine = true;   // nothing of a client's has run on it since its login or its last reset
+    bool pristine = true;    // nothing of a client's has run on it since its login or its last reset
     bool unpoolable = false; // to be closed when its client is done: a state that nobody can name
     server_task task = server_task::none;
     uint8_t task_attentions = 0; // acknowledgements that the server owes to the proxy

@@ -16,8 +16,8 @@
 static constexpr uint64_t task_timeout = 10'000; // a roll-back or a cancelled request may take its time
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none",   "capability", "check", "prepare", "client reset",
-                                            "cancel", "roll back",  "reset"};
+    static constexpr const char *names[] = {"none",         "capability", "check",     "prepare",
+                                            "client reset", "cancel",     "roll back", "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -49,7 +49,9 @@ static std::string roll_back_batch(const server_conn *c) {
 static std::string reset_batch(const server_conn *c) {
     std::string sql;
     if (!tds_version_is_wide(c->version))
-        sql.append("IF OBJECT_ID('tempdb..").append(proof_of_reset).append("') IS NOT NULL RAISERROR('not reset', 16, 1);");
+        sql.append("IF OBJECT_ID('tempdb..")
+            .append(proof_of_reset)
+            .append("') IS NOT NULL RAISERROR('not reset', 16, 1);");
     if (c->walker.session.database != c->database)
         sql.append("USE ").append(tds_quote_name(c->database)).append(";");
     return sql.append("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
@@ -63,8 +65,10 @@ static std::string task_batch(const server_conn *c, server_task task) {
     case server_task::check: return "SELECT 1;SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
     case server_task::prepare: return state_batch(c, d->database, d->language);
     case server_task::client_reset:
-        return std::string("USE ").append(tds_quote_name(d->database)).append(";SET LANGUAGE ").append(
-            tds_quote_text(d->language));
+        return std::string("USE ")
+            .append(tds_quote_name(d->database))
+            .append(";SET LANGUAGE ")
+            .append(tds_quote_text(d->language));
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
@@ -237,7 +241,8 @@ static void task_ended(server_conn *c) {
 static bool message_over(server_conn *c) {
     const tds_walk_message &m = c->walker.message;
     if (c->task == server_task::cancel) {
-        c->task_attentions = static_cast<uint8_t>(c->task_attentions - std::min<uint32_t>(m.attentions, c->task_attentions));
+        c->task_attentions =
+            static_cast<uint8_t>(c->task_attentions - std::min<uint32_t>(m.attentions, c->task_attentions));
         return c->task_attentions == 0;
     }
     if (m.errors > 0) {

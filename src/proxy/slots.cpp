@@ -32,6 +32,7 @@ static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
 
 // The waiter is out of the queue and owns a slot now.
 static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
+    pools_show(pb);
     if (w->kind == waiter_kind::warm) {
         pools_warm_granted(root, pb);
         return;
@@ -199,6 +200,7 @@ void slots_release(proxy *root, proxy_bucket *pb) {
         grant(root, pb, w);
         return;
     }
+    pools_show(pb);
     coord_release(root->coordinator, pb->core.index);
     bucket_slot_maybe_free(pb->core);
     ask(root, pb);

@@ -9,8 +9,8 @@ coord_callbacks slots_callbacks(proxy *);
 // Puts the waiter into the bucket's queue (or not: the verdict says why) and asks for a slot if none is being asked
 // for.
 [[nodiscard]] bucket_verdict slots_request(proxy *, proxy_bucket *, waiter &);
-// The first waiter for a server connection of this pool, out of the queue and counted as served; nullptr: there is none,
-// or those of other pools ahead of it have been passed over often enough.
+// The first waiter for a server connection of this pool, out of the queue and counted as served; nullptr: there is
+// none, or those of other pools ahead of it have been passed over often enough.
 [[nodiscard]] client_session *slots_match(proxy *, proxy_bucket *, const server_pool *);
 // The client that has waited longest, whatever for; a probe or a connection to be opened ahead does not count.
 const waiter *slots_first_client(const proxy_bucket *);

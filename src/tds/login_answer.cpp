@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "tds/bytes.h"
-#include "tds/token_walk.h"
 #include "tds/envchange.h"
 #include "tds/error_number.h"
 #include "tds/featureext.h"
 #include "tds/login7.h"
 #include "tds/packet.h"
 #include "tds/response.h"
+#include "tds/token_walk.h"
 #include "tds/utf16.h"
 
 static constexpr uint32_t smallest_packet_size = 512;

@@ -4,11 +4,13 @@
 #include <iterator>
 
 #include "tds/featureext.h"
-#include "tds/token_walk.h"
 #include "tds/login7.h"
 #include "tds/login_answer.h"
 #include "tds/packet.h"
 #include "tds/response.h"
+#include "tds/token_walk.h"
+
+static constexpr uint8_t lowest_error = 11; // severity
 
 struct answer_builder {
     const tds_login_answer &answer;
@@ -80,9 +82,11 @@ static void put_old_environment(answer_builder &b) {
     put_if_told(b, tds_env_compare_flags, b.answer.compare_flags);
 }
 
-static void put_other_notices(answer_builder &b) {
+// ERROR in an accepted login (4063: the database is not the one asked for) comes before all else, INFO where SQL
+// Server's other messages are.
+static void put_other_notices(answer_builder &b, bool errors) {
     for (const tds_login_notice &n : b.answer.notices)
-        if (n.about == 0)
+        if (n.about == 0 && (n.severity >= lowest_error) == errors)
             tds_put_notice(b.tokens, b.version, notice_view(n));
 }
 
@@ -128,11 +132,12 @@ void tds_login_answer_build(const tds_login_answer &answer, const tds_login_repl
                             std::vector<uint8_t> &packets) {
     assert(answer.outcome == tds_login_outcome::accepted);
     answer_builder b{answer, reply, tds_login_answer_version(answer, reply.client_version)};
+    put_other_notices(b, true);
     put_database(b);
     put_collation(b);
     put_language(b);
     put_old_environment(b);
-    put_other_notices(b);
+    put_other_notices(b, false);
     put_if_told(b, tds_env_user_instance, answer.user_instance);
     put_sspi(b);
     tds_put_loginack(b.tokens, b.version, answer.program, answer.program_version);

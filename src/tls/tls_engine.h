@@ -77,5 +77,5 @@ const std::string &tls_engine_error(const tls_engine *);
 std::string tls_engine_server_name(const tls_engine *);
 // For the settings of a server's SSL_CTX: takes SNI from the ClientHello.
 int tls_engine_client_hello(ssl_st *, int *alert, void *);
-const char *tls_engine_version(const tls_engine *);     // "TLSv1.2"
-bool tls_engine_resumed(const tls_engine *);            // after the handshake: no new session, an older one went on
+const char *tls_engine_version(const tls_engine *); // "TLSv1.2"
+bool tls_engine_resumed(const tls_engine *);        // after the handshake: no new session, an older one went on

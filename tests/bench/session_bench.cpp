@@ -3,10 +3,11 @@
 //      session-bench connect PORT USER PASSWORD DATABASE TLS CLIENTS SESSIONS
 //          CLIENTS loops of connect, login, SELECT 1, disconnect; SESSIONS in all
 //      session-bench ask PORT USER PASSWORD DATABASE TLS CLIENTS REQUESTS PID
-//          CLIENTS sessions that each ask SELECT 1 again and again; REQUESTS in all, logins not counted; CPU of process PID
+//          CLIENTS sessions that each ask SELECT 1 again and again; REQUESTS in all, logins not counted; CPU of process
+//          PID
 //      session-bench idle PORT USER PASSWORD DATABASE TLS COUNT BURST PID
-//          opens COUNT sessions, 50 at a time, leaves them idle and tells what each costs process PID; then BURST more log
-//          in at once, while one session asks SELECT 1 again and again and tells how long it waits
+//          opens COUNT sessions, 50 at a time, leaves them idle and tells what each costs process PID; then BURST more
+//          log in at once, while one session asks SELECT 1 again and again and tells how long it waits
 //
 // TLS: none | full (no resumption: every handshake is a whole one). Prints one JSON object.
 
@@ -299,8 +300,8 @@ static void run_ask(ask_bench &b, size_t clients, size_t requests, const char *p
     }
     uv_run(&b.loop, UV_RUN_DEFAULT);
     double seconds = static_cast<double>(b.over - b.begun) / 1e9;
-    printf("{\"requests\": %zu, \"per_second\": %.0f, \"cpu_us\": %.2f, \"p50_us\": %.0f, \"p99_us\": %.0f}\n", requests,
-           static_cast<double>(requests) / seconds, (cpu_us(pid) - cpu) / static_cast<double>(requests),
+    printf("{\"requests\": %zu, \"per_second\": %.0f, \"cpu_us\": %.2f, \"p50_us\": %.0f, \"p99_us\": %.0f}\n",
+           requests, static_cast<double>(requests) / seconds, (cpu_us(pid) - cpu) / static_cast<double>(requests),
            percentile(b.took_us, 0.5), percentile(b.took_us, 0.99));
     fflush(stdout);
     _exit(0);
@@ -382,10 +383,11 @@ static void run_idle(idle_bench &b, asker &a, size_t count, size_t burst, const 
     run_until(b, b.opened);
     double took = static_cast<double>(uv_hrtime() - begun) / 1e6;
     std::vector<double> waits = take_waits(a);
-    printf("{\"kib_per_client\": %.2f, \"burst\": %zu, \"burst_ms\": %.0f, \"calm_p50_us\": %.0f, \"calm_max_us\": %.0f, "
-           "\"burst_p50_us\": %.0f, \"burst_p99_us\": %.0f, \"burst_max_us\": %.0f}\n",
-           each, burst, took, percentile(calm, 0.5), percentile(calm, 1), percentile(waits, 0.5),
-           percentile(waits, 0.99), percentile(waits, 1));
+    printf(
+        "{\"kib_per_client\": %.2f, \"burst\": %zu, \"burst_ms\": %.0f, \"calm_p50_us\": %.0f, \"calm_max_us\": %.0f, "
+        "\"burst_p50_us\": %.0f, \"burst_p99_us\": %.0f, \"burst_max_us\": %.0f}\n",
+        each, burst, took, percentile(calm, 0.5), percentile(calm, 1), percentile(waits, 0.5), percentile(waits, 0.99),
+        percentile(waits, 1));
     fflush(stdout);
     a.stop = true;
     a.thread.join();

@@ -1,4 +1,5 @@
-// A stream carries the same bytes with TLS and without, keeps what the socket does not take, and owns nothing when idle.
+// A stream carries the same bytes with TLS and without, keeps what the socket does not take, and owns nothing when
+// idle.
 
 #include <cerrno>
 #include <vector>

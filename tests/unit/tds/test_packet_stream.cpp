@@ -203,7 +203,8 @@ static void test_messages_in_a_row(void **) {
     while (!rest.empty()) {
         tds_piece p;
         const char *why = nullptr;
-        assert_int_equal(static_cast<int>(tds_next_piece(c, rest, 512, p, why)), static_cast<int>(tds_piece_result::piece));
+        assert_int_equal(static_cast<int>(tds_next_piece(c, rest, 512, p, why)),
+                         static_cast<int>(tds_piece_result::piece));
         if (p.begins)
             begun.push_back(p.type);
         if (p.ends)
@@ -224,9 +225,12 @@ static void test_random_bytes(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_size_to_every_other), cmocka_unit_test(test_split_anywhere),
-        cmocka_unit_test(test_flush_holds_nothing_back),  cmocka_unit_test(test_status_bits),
-        cmocka_unit_test(test_what_is_no_message),        cmocka_unit_test(test_messages_in_a_row),
+        cmocka_unit_test(test_every_size_to_every_other),
+        cmocka_unit_test(test_split_anywhere),
+        cmocka_unit_test(test_flush_holds_nothing_back),
+        cmocka_unit_test(test_status_bits),
+        cmocka_unit_test(test_what_is_no_message),
+        cmocka_unit_test(test_messages_in_a_row),
         cmocka_unit_test(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -1,0 +1,37 @@
+#include "tds/request.h"
+
+#include <string>
+
+#include "tds/bytes.h"
+#include "tds/prelogin.h"
+
+// Behind ALL_HEADERS, whose length stands in front; nothing when that is not all there.
+static std::span<const uint8_t> without_headers(std::span<const uint8_t> payload, uint32_t version) {
+    if (!tds_version_is_wide(version))
+        return payload;
+    uint32_t size = payload.size() >= 4 ? get_u32le(payload.data()) : 0;
+    return size < 4 || size > payload.size() ? std::span<const uint8_t>() : payload.subspan(size);
+}
+
+// The last part of a name, in lower case and without brackets. What is not ASCII becomes '?'.
+static std::string bare_name(std::span<const uint8_t> wire) {
+    std::string name;
+    for (size_t at = 0; at + 1 < wire.size(); at += 2) {
+        char c = wire[at + 1] == 0 && wire[at] < 0x80 ? static_cast<char>(wire[at]) : '?';
+        if (c == '.')
+            name.clear();
+        else if (c != '[' && c != ']' && c != '"')
+            name.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+    }
+    return name;
+}
+
+bool tds_rpc_calls(std::span<const uint8_t> payload, uint32_t version, std::string_view name) {
+    std::span<const uint8_t> call = without_headers(payload, version);
+    if (call.size() < 2)
+        return false;
+    size_t units = get_u16le(call.data());
+    if (units == 0xffff || units * 2 > call.size() - 2) // 0xffff: by number
+        return false;
+    return bare_name(call.subspan(2, units * 2)) == name;
+}
