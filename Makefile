@@ -46,8 +46,9 @@ test-coverage: deps-test deps-tools ## line coverage of src/ by unit and integra
 	@tests/run-all --build build-coverage
 	@gcovr --root . --filter src/ --object-directory build-coverage --html-details build-coverage/coverage.html --print-summary
 
-bench: deps-test build ## relay benchmark against HAProxy: CPU per round trip, MiB/s, memory
-	@tests/bench/run
+bench: deps-test build ## relay and sessions against HAProxy and direct: CPU, latency, MiB/s, memory, logins saved
+	@tests/bench/run --build $(BUILD)
+	@tests/bench/sessions --build $(BUILD)
 
 # --- code
 

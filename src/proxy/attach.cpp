@@ -47,7 +47,7 @@ bool attach_with(client_session *s, server_conn *c) {
     return prepare_or_serve(s);
 }
 
-bool attach_request(client_session *s) {
+static bool try_attach(client_session *s) {
     proxy *root = s->root;
     s->need = session_need::request;
     bool full = s->bucket->core.full || s->bucket->core.used >= s->bucket->core.max;
@@ -60,6 +60,11 @@ bool attach_request(client_session *s) {
     }
     session_request_slot(s);
     return false;
+}
+
+bool attach_request(client_session *s) {
+    s->talk->attach_until = proxy_now(s->root) + s->bucket->conf->connection_timeout;
+    return try_attach(s);
 }
 
 void attach_opened(client_session *s) {
@@ -87,7 +92,9 @@ void attach_refused(client_session *s, const tds_login_answer &answer) {
 // ---- failure ---------------------------------------------------------------------------------------------------
 
 static void try_another(client_session *s) {
-    if (attach_request(s))
+    if (proxy_now(s->root) >= s->talk->attach_until)
+        return exchange_fail_request(s, proxy_error::server_lost, "timeout", "no server connection in time");
+    if (try_attach(s))
         exchange_attached(s);
 }
 

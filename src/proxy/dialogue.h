@@ -43,12 +43,13 @@ struct dialogue {
     bool awaiting = false;     // the server owes the request's answer
     bool answer_begun = false; // and the client has a part of it
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
-    bool reset_by_name = false; // the last request called sp_reset_connection
+    bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
     bool taking = false;       // the client's bytes are being looked at
     bool swallowing = false;   // the request has failed: its rest is read and dropped, then answered
     uint8_t attentions = 0;    // acknowledgements that the server owes
     uint64_t request_sent = 0; // hrtime: the request was complete
+    uint64_t attach_until = 0; // loop ms: after this no further server connection is tried for the request
     std::vector<uint8_t>
         late_answer;         // swallowing: the tokens of its answer; a login that waits for its answer: packets
     bool ends_after = false; // and whether the session ends with it

@@ -28,8 +28,11 @@ struct out_buffer {
     proxy *root;
     std::vector<uint8_t> bytes;
 
-    explicit out_buffer(proxy *p) : root(p), bytes(std::move(p->scratch.out)) { bytes.clear(); }
-    ~out_buffer() { root->scratch.out = std::move(bytes); }
+    explicit out_buffer(proxy *p) : root(p) {
+        bytes.swap(p->scratch.out);
+        bytes.clear();
+    }
+    ~out_buffer() { root->scratch.out.swap(bytes); }
     out_buffer(const out_buffer &) = delete;
     out_buffer &operator=(const out_buffer &) = delete;
 };
@@ -80,8 +83,15 @@ bool exchange_send_client(client_session *s, std::span<const uint8_t> packets) {
 
 // ---- answers of the proxy's own --------------------------------------------------------------------------------
 
-static void count_packet_to_client(client_session *s) {
-    counter_add(packet_counter(s->bucket, packet_direction::proxy_to_client, tds_type_response));
+static void count_packets_out(client_session *s, packet_direction direction, tds_packet_writer &w) {
+    if (w.packets > 0)
+        counter_add(packet_counter(s->bucket, direction, w.type), w.packets);
+    w.packets = 0;
+}
+
+static void count_packet_in(client_session *s, packet_direction direction, const tds_packet_cursor &c) {
+    if (tds_cursor_packet_over(c))
+        counter_add(packet_counter(s->bucket, direction, c.type));
 }
 
 // One message of the tokens given.
@@ -90,7 +100,7 @@ static bool send_tokens(client_session *s, std::span<const uint8_t> tokens) {
     out_buffer out(s->root);
     tds_writer_begin(d.to_client, tds_type_response, 0);
     tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
-    count_packet_to_client(s);
+    count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
     return exchange_send_client(s, out.bytes);
 }
 
@@ -295,14 +305,14 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     return step::wait;
 }
 
-// Behind a reset by name the server is where the connection's own login was, not where this client's was. step::wait: it
-// is taken there first.
+// Behind a reset by name the server is where the connection's own login was, not where this client's was. step::wait:
+// it is taken there first.
 static step settle_reset_by_name(client_session *s) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
-    if (!d.reset_by_name)
+    if (!d.reset_named)
         return step::go_on;
-    d.reset_by_name = false;
+    d.reset_named = false;
     if (c->database == d.database && c->language == d.language && c->walker.session.database == d.database)
         return step::go_on;
     session_move(s, session_state::connecting);
@@ -319,8 +329,6 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     c->pristine = false;
     if (bits & tds_status_reset)
         c->walker.session.in_transaction = false; // the server ends it without saying so
-    counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, type));
-    counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, type));
 }
 
 // MARS was declined, and the client multiplexes all the same.
@@ -375,12 +383,14 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         if (!attach_request(s) && !serving(s))
             return !alive(s) ? step::ended : d.swallowing ? step::go_on : step::wait;
     }
+    if (h.type == tds_type_rpc && in.size() < h.length)
+        return step::wait; // for its name
     uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
     uint8_t forward = 0;
     if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
-    auto payload = in.subspan(tds_header_size, std::min<size_t>(h.length, in.size()) - tds_header_size);
-    d.reset_by_name = h.type == tds_type_rpc && tds_rpc_calls(payload, d.who->version, "sp_reset_connection");
+    d.reset_named = h.type == tds_type_rpc &&
+                    tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");
     begin_request(s, h.type, forward);
     return step::go_on;
 }
@@ -397,10 +407,12 @@ static step pass_piece(client_session *s, std::span<const uint8_t> &in, std::vec
     case tds_piece_result::error: return protocol_error(s, why);
     case tds_piece_result::piece: break;
     }
+    count_packet_in(s, packet_direction::client_to_proxy, d.up);
     if (d.swallowing)
         return !piece.ends || answer_late(s) ? step::go_on : step::ended;
     tds_writer_put(s->server->to_server, piece.payload, piece.ends ? tds_write::end : tds_write::hold, out,
                    piece.status & tds_status_ignore);
+    count_packets_out(s, packet_direction::proxy_to_server, s->server->to_server);
     if (piece.ends) {
         d.sending = false;
         d.request_sent = uv_hrtime();
@@ -498,6 +510,7 @@ static void server_lost(client_session *s, const char *why, bool gone) {
         tds_writer_begin(d.to_client, tds_type_response, 0);
     out_buffer out(s->root);
     tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
+    count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
     if (exchange_send_client(s, out.bytes))
         exchange_finish(s, "server lost");
 }
@@ -517,6 +530,7 @@ static void answer_over(client_session *s) {
         histogram_observe(s->bucket->metrics.query_duration, static_cast<double>(uv_hrtime() - d.request_sent) / 1e9);
     d.request_sent = 0;
     d.awaiting = false;
+    d.reset_named = d.reset_named && m.errors == 0;
     d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
     s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
 }
@@ -550,8 +564,6 @@ static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
     if (d.awaiting && d.reset_ack)
         tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
     d.reset_ack = false;
-    counter_add(packet_counter(s->bucket, packet_direction::server_to_proxy, tds_type_response));
-    count_packet_to_client(s);
 }
 
 // nullptr, or why the server connection is no good any more.
@@ -568,11 +580,14 @@ static const char *give(client_session *s, std::span<const uint8_t> in, std::vec
         }
         if (piece.type != tds_type_response)
             return "not a response";
+        count_packet_in(s, packet_direction::server_to_proxy, c->down);
         if (!d.awaiting && d.attentions == 0)
             return "an answer that nobody asked for";
         if (piece.begins)
             begin_answer(s, out);
-        if ((why = pass_tokens(s, piece, !in.empty(), out)) != nullptr)
+        why = pass_tokens(s, piece, !in.empty(), out);
+        count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
+        if (why != nullptr)
             return why;
         if (piece.ends)
             answer_over(s);

@@ -51,7 +51,10 @@ static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
         pools_show(pb.get());
         gauge_set(pb->metrics.max, pb->core.max);
-        gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue)));
+        // Of clients: a probe or a connection to be opened ahead is nobody's wait.
+        size_t others = size_t{waitq_contains(pb->core.queue, pb->probe_wait)} +
+                        size_t{waitq_contains(pb->core.queue, pb->warm_wait)};
+        gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue) - others));
     }
     for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
         gauge_set(metric_gauge(root->metrics, metric::client_connections,

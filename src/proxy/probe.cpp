@@ -41,6 +41,14 @@ void probe_slot_granted(proxy *root, proxy_bucket *pb) {
     pb->probe->deadline = proxy_now(root) + probe_timeout;
 }
 
+void probe_slot_refused(proxy *root, proxy_bucket *pb) {
+    if (!waitq_contains(pb->core.queue, pb->probe_wait))
+        return;
+    bucket_cancel(pb->core, pb->probe_wait);
+    bool up = pb->core.health == server_health::up;
+    pb->core.probe_at = proxy_now(root) + (up ? root->conf->proxy.health_check_interval : pb->core.limits.queue_poll);
+}
+
 static void probe_end(server_conn *c) {
     c->bucket->probe = nullptr;
 }

@@ -10,6 +10,8 @@ struct server_conn;
 
 // Starts a probe if one is due and none is under way.
 void probe_tick(proxy *, proxy_bucket *, uint64_t now);
+// There is none: it leaves the queue, so that nobody stands behind it, and comes back later.
+void probe_slot_refused(proxy *, proxy_bucket *);
 void probe_slot_granted(proxy *, proxy_bucket *);
 void probe_connected(server_conn *);
 // Bytes from the server, or its end.

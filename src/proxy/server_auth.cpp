@@ -94,11 +94,9 @@ static void auth_step(server_conn *c, server_login_result result);
 
 void server_auth_begin(server_conn *c) {
     server_move(c, server_state::logging_in);
-    std::vector<uint8_t> payload;
+    std::vector<uint8_t> payload; // holds the password; server_login overwrites it
     if (build_login7(c, payload))
         c->login = server_login_create(options_of(c), std::move(payload));
-    if (!payload.empty()) // not taken over: it could not be built
-        explicit_bzero(payload.data(), payload.size());
     if (c->login == nullptr) {
         server_give_up(c, "internal", "LOGIN7 cannot be built");
         return;

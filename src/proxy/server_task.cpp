@@ -1,5 +1,6 @@
 #include "proxy/server_conn.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -88,6 +89,12 @@ static uint64_t descriptor_of(const server_conn *c) {
 
 static void task_failed(server_conn *c, const char *why, bool gone);
 
+// A client that waits for it waits no longer than for a new connection.
+static uint64_t time_for(const server_conn *c, server_task task) {
+    bool before_a_client = task == server_task::check || task == server_task::prepare;
+    return before_a_client ? std::min(task_timeout, c->bucket->conf->connection_timeout) : task_timeout;
+}
+
 void server_task_start(server_conn *c, server_task task, uint8_t status) {
     std::vector<uint8_t> out;
     if (status & tds_status_reset) // ends the transaction before the batch runs, which must not name it (3989)
@@ -96,6 +103,7 @@ void server_task_start(server_conn *c, server_task task, uint8_t status) {
         if (c->task_attentions == 0) {
             tds_put_attention(out);
             c->task_attentions = 1;
+            counter_add(packet_counter(c->bucket, packet_direction::proxy_to_server, tds_type_attention));
         }
     } else {
         tds_put_batch(out, c->version, task_batch(c, task), descriptor_of(c), c->packet_size, status);
@@ -103,7 +111,7 @@ void server_task_start(server_conn *c, server_task task, uint8_t status) {
     c->task = task;
     c->task_failed = false;
     c->task_error = 0;
-    c->deadline = proxy_now(c->root) + task_timeout;
+    c->deadline = proxy_now(c->root) + time_for(c, task);
     if (c->state != server_state::working)
         server_move(c, server_state::working);
     if (task != server_task::cancel)

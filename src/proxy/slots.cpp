@@ -83,6 +83,7 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
     proxy_bucket *pb = bucket_at(user, index);
     bucket_slot_refused(pb->core, why == coord_refusal::full, proxy_now(root), proxy_random(root));
     bucket_cancel(pb->core, pb->warm_wait); // nobody shall stand behind it
+    probe_slot_refused(root, pb);
     pools_make_room(root, pb);
     bool queueing_off = pb->core.limits.queue_timeout == 0;
     // With queueing off those stay for whom a slot is being taken over.

@@ -83,6 +83,7 @@ static void put_packet(tds_packet_writer &w, std::span<const uint8_t> payload, u
     out.insert(out.end(), payload.begin(), payload.end());
     w.partial = {};
     w.status = 0;
+    ++w.packets;
     if (++w.next_id == 1)
         w.next_id = 2; // 1 means that the message has just begun; nobody checks the number
 }

@@ -36,6 +36,11 @@ struct tds_piece {
     bool ends;                        // the message ends with it
 };
 
+// The piece taken last was the end of its packet.
+inline bool tds_cursor_packet_over(const tds_packet_cursor &c) {
+    return c.have == 0;
+}
+
 enum class tds_piece_result : uint8_t {
     piece, // one was taken
     more,  // `in` is used up
@@ -55,6 +60,7 @@ struct tds_packet_writer {
     uint8_t next_id = 1;
     uint8_t type = 0;             // of the message that is being written
     uint8_t status = 0;           // for its first packet: RESET bits
+    uint32_t packets = 0;         // put out; whoever counts them takes it back to 0
     std::vector<uint8_t> partial; // payload that does not fill a packet yet
 };
 

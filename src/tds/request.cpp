@@ -3,7 +3,7 @@
 #include <string>
 
 #include "tds/bytes.h"
-#include "tds/prelogin.h"
+#include "tds/login7.h"
 
 // Behind ALL_HEADERS, whose length stands in front; nothing when that is not all there.
 static std::span<const uint8_t> without_headers(std::span<const uint8_t> payload, uint32_t version) {

@@ -3,7 +3,7 @@
 import os
 
 from harness import *
-from harness import yamlfile
+from harness import leftovers, yamlfile
 from harness.process import descendants
 
 
@@ -65,3 +65,21 @@ def test_leftover_processes_are_found(t):
     assert any("sleep 100" in command for _, command in descendants(os.getpid()))
     sleeper.stop()
     assert not descendants(os.getpid())
+
+
+def test_what_a_test_leaves_behind_is_told(t):
+    """A session in a proxy, a connection at a server, a slot in Redis; nothing when there is nothing."""
+    redis, server = t.redis(), t.sqlserver()
+    proxy = t.proxy([t.bucket("b1", server, 5)], redis=redis)
+    proxy.wait_ready_to_serve()
+
+    def told():
+        return leftovers.in_proxies(t.processes, 0.5), leftovers.behind_proxies(t.processes, 0.5)
+
+    client = t.client(proxy)
+    wait_until(lambda: proxy.metric("proxy_connections_active", bucket_id="b1") == 1, 5, "the gauge shows it")
+    [in_proxy], [at_server, in_redis] = told()
+    assert "proxy_client_connections" in in_proxy and "proxy_connections_active" in in_proxy, in_proxy
+    assert at_server.endswith(": 1") and "'proxy:bucket:b1:count': 1" in in_redis, (at_server, in_redis)
+    client.close()
+    wait_until(lambda: told() == ([], []), 10, "nothing is left")

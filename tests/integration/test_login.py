@@ -6,7 +6,7 @@ import time
 
 from harness import *
 from harness.tds import *
-from test_standin_login import (DATABASE_OPTIONAL, FEATURE_CLASSIFICATION, FEATURE_ENCRYPTION, FEATURE_JSON, FEATURE_UTF8,
+from test_standin_login import (TDS8, DATABASE_OPTIONAL, FEATURE_CLASSIFICATION, FEATURE_ENCRYPTION, FEATURE_JSON, FEATURE_UTF8,
                                 TYPE_READ_ONLY, Login, login, outcome)
 
 TOKEN_ENVCHANGE, TOKEN_FEATUREEXTACK, TOKEN_DONE, ENV_PACKET_SIZE = 0xE3, 0xAE, 0xFD, 4
@@ -43,19 +43,22 @@ def answer_tokens(target, **keys):
     one = Login(target, **keys)
     payload = one.receive_raw()
     one.close()
-    return [token for token in tokens_of(payload, keys.get("tds_version", TDS74) >= TDS72)
+    return [token for token in tokens_of(payload, keys.get("tds_version") != TDS71)
             if not (token[0] == TOKEN_ENVCHANGE and token[3] == ENV_PACKET_SIZE)]
 
 
 # ---------------------------------------------------------------------------------------------------- accepted
 
 
-@cases(version=[0x70000000, 0x71000001, 0x72090002, 0x730A0003, 0x730B0003, 0x74000004])
-def test_the_answer_is_the_servers_token_for_token(t, version):
+def test_the_answer_is_the_servers_token_for_token(t):
     """From the real login, and from its record."""
     server = t.sqlserver()
-    proxy = session_proxy(t, server)
-    keys = {"user": server.user, "password": server.password, "tds_version": version}
+    proxy = session_proxy(t, server, bucket={"max_connections": 30})
+    for version in (TDS71, TDS72, TDS73A, TDS73B, TDS74):
+        assert_answers_alike(server, proxy, {"user": server.user, "password": server.password, "tds_version": version})
+
+
+def assert_answers_alike(server, proxy, keys):
     for more in ({"database": server.database}, {}, {"database": server.database, "language": "Deutsch"},
                  {"flags": (DATABASE_OPTIONAL, 0x02, 0, 0), "database": server.database}):
         direct = answer_tokens(server, **keys, **more)
@@ -63,6 +66,23 @@ def test_the_answer_is_the_servers_token_for_token(t, version):
         before = server.stats()["logins_total"]
         assert answer_tokens(proxy, **keys, **more) == direct, f"the record, {more}"
         assert server.stats()["logins_total"] == before
+
+
+def test_the_answer_does_not_tell_of_the_servers_encryption(t):
+    """TDS 8.0 on one side and 7.4 on the other: each client is told its own version, from the record of the other's too."""
+    cert, key = t.certificate()
+    server = t.sqlserver(args=["--cert", cert, "--key", key])
+    keys = {"user": server.user, "password": server.password, "database": server.database}
+    strict, plain = {**keys, "encrypt": "strict", "tds_version": TDS8}, keys
+    direct = {True: answer_tokens(server, **strict), False: answer_tokens(server, **plain)}
+    assert direct[True] != direct[False], "LOGINACK"
+    for server_tls in ("prefer", "strict"):
+        for first in (True, False):
+            proxy = session_proxy(t, server, bucket={"server_tls": server_tls, "server_ca_file": cert, "host": "localhost"})
+            for is_strict in (first, not first, first):
+                answer = answer_tokens(proxy, **(strict if is_strict else plain))
+                assert answer == direct[is_strict], (server_tls, first, is_strict)
+            proxy.stop()
 
 
 def test_features_are_acknowledged_only_as_asked(t):
@@ -90,19 +110,46 @@ def test_packet_size(t, encrypt):
                            (32767, largest), (0, 4096), (100, 512), (0x7FFFFFFF, largest)):
         client = t.client(proxy, packet_size=asked, encrypt=encrypt)
         assert client.session.packet_size == granted, (asked, client.session.packet_size)
+        client.session.largest_packet = 0
         assert client.scalar(f"SELECT '{text}'") == text
-        assert client.session.largest_packet == granted, (asked, client.session.largest_packet)
+        assert granted // 2 < client.session.largest_packet <= granted, (asked, client.session.largest_packet)
         client.close()
+
+
+def test_each_side_has_its_own_packet_size(t):
+    """client_packet_size_max is the clients', what the server grants is the server's."""
+    server = t.sqlserver(args=["--packet-size-max", 1000])
+    proxy = session_proxy(t, server, client_packet_size_max=9000)
+    text = "x" * 50000
+    for asked, granted in ((32767, 9000), (600, 600)):
+        client = t.client(proxy, packet_size=asked)
+        assert client.session.packet_size == granted
+        assert client.scalar(f"SELECT '{text}'") == text
+    assert {session["packet_size"] for session in server.sessions()} == {1000}
 
 
 def test_login7_without_prelogin(t):
     """jTDS without encryption."""
     server = t.sqlserver()
     proxy = session_proxy(t, server)
-    for version in (0x70000000, 0x71000000):
-        client = t.client(proxy, prelogin=False, tds_version=version)
-        assert client.scalar("SELECT 41 + 1") == 42
-        assert try_login(proxy.port, password="wrong", prelogin=False, tds_version=version).number == 18456
+    client = t.client(proxy, prelogin=False, tds_version=TDS71)
+    assert client.scalar("SELECT 41 + 1") == 42
+    assert try_login(proxy.port, password="wrong", prelogin=False, tds_version=TDS71).number == 18456
+
+
+def test_logins_of_many_tenants_take_turns_on_one_slot(t):
+    """The idle connection of one is closed for the real login of the next."""
+    server = t.sqlserver()
+    for number in range(4):
+        server.login("add", f"tenant{number}", f"of {number}")
+    proxy = session_proxy(t, server, bucket={"max_connections": 1, "queue_timeout": "5s"})
+    for _ in range(2):
+        for number in range(4):
+            client = t.client(proxy, user=f"tenant{number}", password=f"of {number}")
+            assert client.scalar("SELECT SUSER_SNAME()") == f"tenant{number}"
+            client.close()
+            assert try_login(proxy.port, f"tenant{number}", "wrong", server.database).number == 18456
+    assert server.peak() == 1
 
 
 # ---------------------------------------------------------------------------------------------------- refused

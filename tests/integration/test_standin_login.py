@@ -18,6 +18,7 @@ from test_standin_protocol_failures import refused_login
 ENV_ROUTING = 20
 PACKET_FEDAUTH, PACKET_SSPI = 0x08, 0x11
 FEATURE_FEDAUTH, FEATURE_ENCRYPTION, FEATURE_CLASSIFICATION, FEATURE_UTF8, FEATURE_JSON = 0x02, 0x04, 0x09, 0x0A, 0x0D
+TDS8 = 0x08000000
 TYPE_READ_ONLY, FLAG2_INTEGRATED, FLAG3_CHANGE_PASSWORD, FLAG3_EXTENSION = 0x20, 0x80, 0x01, 0x10
 DATABASE_OPTIONAL = 0xA0  # OptionFlags1 without fDatabase, as go-mssqldb
 
@@ -26,7 +27,8 @@ def login7(user, password="", database="", flags=(0xE0, 0x03, 0, 0), features=()
            server_name="127.0.0.1", tds_version=0x74000004, long_sspi=False, language="", packet_size=4096):
     """A LOGIN7 payload with everything that drivers put into one."""
     flags = list(flags)
-    old, fixed = tds_version < TDS72, 86 if tds_version < TDS72 else 94
+    old = TDS8 < tds_version < TDS72
+    fixed = 86 if old else 94
     data, table = b"", b""
 
     def field(raw, unit=2):

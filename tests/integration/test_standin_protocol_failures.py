@@ -79,7 +79,7 @@ def test_misbehaving(t):
 def test_one_killed_connection(t):
     server = t.sqlserver()
     one, other = t.client(server), t.client(server)
-    server.kill(one.session.spid)
+    server.kill_session(one.session.spid)
     assert_closed(one)
     assert other.scalar("SELECT 1") == 1 and server.control(f"kill {one.session.spid}").startswith("error")
 

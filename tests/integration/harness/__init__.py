@@ -25,8 +25,8 @@ Put a function `test_<what it shows>(t)` into tests/integration/test_<topic>.py.
         wait_until(lambda: redis.slots("b1") == 0, 5, "all slots back")
 
 The test passes when it returns. After it, everything is stopped in reverse order, and it still fails if a process does
-not end with status 0 on SIGTERM, if a log holds a sanitizer's report, or if any process is left. On failure the tails of
-all logs are printed. Never sleep for a fixed time: wait_until(predicate, seconds, what) polls with a deadline;
+not end with status 0 on SIGTERM, if a log holds a sanitizer's report, or if anything is left: a process, a session in a
+proxy, a connection at a server, a slot in Redis (leftovers.py). On failure the tails of all logs are printed. Never sleep for a fixed time: wait_until(predicate, seconds, what) polls with a deadline;
 holds_for(predicate, seconds, what) asserts that something stays true.
 
 What `t` makes (all return objects of this package; every process has .pid .running .stop() .kill() .pause() .resume()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from . import leftovers
 from . import proxy as proxy_module
 from .crowd import Crowd
 from .cutter import Cutter
@@ -125,7 +126,12 @@ class Test:
                 close()
             except Exception as error:  # a client that cannot be closed must not keep the processes running
                 complaints.append(f"closing: {error!r}")
-        for process in reversed(self.processes):
+        complaints += leftovers.in_proxies(self.processes)
+        looked_behind = False
+        for process in reversed(sorted(self.processes, key=lambda p: isinstance(p, Proxy))):  # the proxies first
+            if not looked_behind and not isinstance(process, Proxy):
+                complaints += leftovers.behind_proxies(self.processes)
+                looked_behind = True
             complaint = process.terminate()
             if complaint:
                 complaints.append(complaint)

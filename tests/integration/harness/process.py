@@ -28,6 +28,7 @@ class Process:
         self.child = None
         self.paused = False
         self.killed = False
+        self.ever_killed = False
 
     @property
     def pid(self):
@@ -75,7 +76,7 @@ class Process:
 
     def kill(self):
         """kill -9, and wait until the process is gone. Its exit status is not judged at the end of the test."""
-        self.killed = True
+        self.killed = self.ever_killed = True
         self.signal(signal.SIGKILL)
         if self.child:
             self.child.wait(10)

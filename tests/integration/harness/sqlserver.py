@@ -88,7 +88,7 @@ class SqlServer(Process):
         if answer != "ok":
             raise HarnessError(f"{self.name}: {answer}")
 
-    def kill(self, spid):
+    def kill_session(self, spid):
         """Closes the connection of one session, without a word."""
         self._command(f"kill {spid}")
 

@@ -174,13 +174,29 @@ def reset(s, chance):
     answer = s.wire.taken_apart(payload)
     if 18 not in answer.env_kinds():
         s.fail("a reset without ENVCHANGE 18")
+    as_after_login(s, payload)
+
+
+def as_after_login(s, payload):
     seen, fresh = rows(s.wire, payload), s.reference.by_level[s.level or "READ COMMITTED"]
     if s.level is not None and seen != fresh:
         s.fail("TRACE after its own reset: " + row_difference(seen, fresh))
     s.forget()
 
 
+def reset_by_name(s, chance):
+    """As python-tds's pool does it."""
+    if not s.resettable:
+        return
+    request, cut = s.wire.call("sp_reset_connection"), chance.randrange(30)
+    s.wire.write(request[:cut])
+    s.ask(request[cut:])
+    s.wire.transaction = 0
+    as_after_login(s, s.wire.exchange(s.wire.batch(LOOK)))
+
+
 MOVES = {set_options: 30, set_by_rpc: 8, isolation: 12, use: 12, context: 8, session_context: 6, temp_table: 10,
          select_into: 5, temp_procedure: 4, global_temp: 4, prepare: 10, begin_text: 14, begin_request: 10, implicit: 8,
          end_transaction: 5, lock: 6, lock_of_transaction: 5, identity: 8, last_error: 4, impersonate: 4, app_role: 1,
-         trace_flags: 4, no_execution: 3, identity_insert: 5, long_answer: 4, cancelled: 3, reset: 10}
+         trace_flags: 4, no_execution: 3, identity_insert: 5, long_answer: 4, cancelled: 3, reset: 10,
+         reset_by_name: 5}

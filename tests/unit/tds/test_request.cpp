@@ -5,7 +5,7 @@
 #include "cmocka_cpp.h"
 
 #include "tds/bytes.h"
-#include "tds/prelogin.h"
+#include "tds/login7.h"
 #include "tds/request.h"
 
 using bytes = std::vector<uint8_t>;
