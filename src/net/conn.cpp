@@ -16,7 +16,7 @@ static void conn_event(uv_poll_t *poll, int status, int events) {
         conn->on_event(conn, net_readable | net_writable);
         return;
     }
-    conn->on_event(conn, static_cast<unsigned>(events) & (net_readable | net_writable));
+    conn->on_event(conn, static_cast<unsigned>(events) & (net_readable | net_writable | net_hangup));
 }
 
 int net_conn_open(uv_loop_t *loop, net_conn *conn, int fd, net_event_cb on_event) {

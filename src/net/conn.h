@@ -18,6 +18,7 @@ struct net_conn;
 
 constexpr unsigned net_readable = UV_READABLE; // data, FIN or an error: net_recv tells which
 constexpr unsigned net_writable = UV_WRITABLE;
+constexpr unsigned net_hangup = UV_DISCONNECT; // the peer's FIN or RST, even behind bytes that nobody reads now
 
 // `events` are those watched that have happened. An error of the descriptor is reported as both, so that the next
 // net_recv or net_send returns it.

@@ -57,6 +57,8 @@ void exchange_watch(client_session *s) {
     unsigned events = to_client > 0 ? net_writable : 0;
     if (iobuf_size(s->in) < std::max<size_t>(conf.buffer_high, attach_after) && to_server <= conf.buffer_low)
         events |= net_readable;
+    else
+        events |= net_hangup; // it leaves the queue, or its request is cancelled, however much of it waits to be read
     net_conn_watch(&s->client.conn, events);
     if (!serving(s))
         return;
@@ -472,6 +474,8 @@ void exchange_client_event(client_session *s, unsigned events) {
         if (int error = stream_flush(&s->client); error != 0)
             return session_client_ended(s, error);
     }
+    if (events & net_hangup && !(events & net_readable))
+        return session_client_ended(s, 0);
     if (events & net_readable)
         client_read(s);
     exchange_watch(s);

@@ -79,6 +79,13 @@ void probe_done(server_conn *c) {
     server_close(c, "probe done");
 }
 
+void probe_refused(server_conn *c) {
+    bucket &b = c->bucket->core;
+    probe_done(c);
+    b.failures = 1;
+    b.last_error = "login refused";
+}
+
 static void learn_version(server_conn *c, std::span<const uint8_t> packet) {
     tds_prelogin options;
     if (tds_prelogin_parse(packet.subspan(tds_header_size), options) == tds_prelogin_error::none)

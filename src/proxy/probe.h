@@ -19,4 +19,6 @@ void probe_readable(server_conn *);
 // With health_probe login: logged in, and then SELECT 1 was answered.
 void probe_logged_in(server_conn *);
 void probe_done(server_conn *);
+// The server is there and does not let the bucket's own login in: shown by /health, but nobody else is kept away by it.
+void probe_refused(server_conn *);
 void probe_failed(server_conn *, const char *detail);

@@ -210,7 +210,7 @@ void server_auth_refused_for_good(server_conn *c) {
     slots_count_error(c->root, c->bucket, "login");
     auto answer = c->refusal;
     if (c->purpose == server_purpose::probe)
-        probe_failed(c, "login refused");
+        probe_refused(c);
     else if (c->client == nullptr)
         pools_warm_failed(c, "login refused");
     else if (c->client->need == session_need::login)

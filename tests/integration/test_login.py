@@ -6,8 +6,8 @@ import time
 
 from harness import *
 from harness.tds import *
-from test_standin_login import (TDS8, DATABASE_OPTIONAL, FEATURE_CLASSIFICATION, FEATURE_ENCRYPTION, FEATURE_JSON, FEATURE_UTF8,
-                                TYPE_READ_ONLY, Login, login, outcome)
+from test_standin_login import (DATABASE_OPTIONAL, FEATURE_CLASSIFICATION, FEATURE_ENCRYPTION, FEATURE_JSON, FEATURE_UTF8,
+                                TDS8, TYPE_READ_ONLY, Login, login, outcome)
 
 TOKEN_ENVCHANGE, TOKEN_FEATUREEXTACK, TOKEN_DONE, ENV_PACKET_SIZE = 0xE3, 0xAE, 0xFD, 4
 

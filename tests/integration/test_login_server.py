@@ -327,3 +327,18 @@ def test_clients_that_vanish_during_their_login(t):
     assert outcome(proxy, user=server.user, password=server.password, database=server.database) == "ok"
     wait_until(lambda: server.connections() == 1, 10, "one pooled connection")
     proxy.wait_metric("proxy_connections_active", 0, bucket_id="b1")
+
+
+def test_a_wrong_password_of_the_probe_shuts_nobody_out(t):
+    """health_probe: login with a password that has changed: /health tells it, clients with theirs are served all the same."""
+    server = t.sqlserver()
+    server.login("add", "probe", "old")
+    bucket = t.bucket("b1", server, max_connections=5, username="probe", password="old", health_probe="login")
+    proxy = t.proxy([bucket], proxy={"pool_mode": "session", "health_check_interval": "200ms", "auth_cache_ttl": "0"})
+    wait_until(lambda: proxy.component("sqlserver-b1")["status"] == "healthy", 10, "a probe that logged in")
+    server.login("password", "probe", "new")
+    wait_until(lambda: "login refused" in proxy.component("sqlserver-b1")["message"], 10, "the probe's refusal in /health")
+    client = t.client(proxy)
+    assert client.scalar("SELECT 1") == 1
+    client.close()
+    holds_for(lambda: try_login(proxy.port, server.user, server.password, server.database) is None, 1.0, "clients are let in")

@@ -111,7 +111,7 @@ def test_clients_that_go_while_they_wait(t, abrupt):
     holder = t.client(proxy)
     waiting = [t.client(proxy) for _ in range(5)]
     for number, client in enumerate(waiting):
-        client.send(f"SELECT {number}")
+        client.send(f"SELECT {number} --" + "x" * (50_000 if number == 2 else 10))  # more than is read while it waits
     proxy.wait_metric("proxy_queue_length", 5, bucket_id="b1")
     for number in (0, 2, 4):
         leave(waiting[number], abrupt)

@@ -44,14 +44,19 @@ void list_add(server *s, conn *c) {
 void count_open(conn *c) {
     server_stats &st = c->srv->stats;
     st.total++;
+    c->counted = true;
     if (++st.now > st.peak)
         st.peak = st.now;
     c->admitted = st.admitted < static_cast<uint64_t>(c->srv->sw.max_connections);
     st.admitted += c->admitted;
 }
 
+// Also when the server has ended it and only waits for the client's FIN: the session is over then.
 void count_closed(conn *c) {
     server_stats &st = c->srv->stats;
+    if (!c->counted)
+        return;
+    c->counted = false;
     st.now--;
     st.admitted -= c->admitted;
 }
@@ -193,6 +198,7 @@ void conn_linger(conn *c, const char *reason) {
         fprintf(stderr, "connection %llu spid %u: hanging up: %s\n", static_cast<unsigned long long>(c->id), c->spid,
                 reason);
     c->ph = phase::lingering;
+    count_closed(c);
     auto *shutdown = new uv_shutdown_t;
     int rc = uv_shutdown(shutdown, reinterpret_cast<uv_stream_t *>(&c->tcp), [](uv_shutdown_t *r, int) { delete r; });
     if (rc != 0) {

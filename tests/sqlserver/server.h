@@ -47,7 +47,7 @@ struct server_switches {
 };
 
 struct server_stats {
-    uint64_t now = 0, peak = 0, total = 0; // connections, from accept to close
+    uint64_t now = 0, peak = 0, total = 0; // connections, from accept until the server has ended them
     uint64_t admitted = 0;                 // of those within max-connections
     uint64_t logins = 0, login_failures = 0, requests = 0, attentions = 0, resets = 0, sessions = 0, refused = 0;
     uint64_t prelogins = 0, routed = 0, sspi_rounds = 0, fedauth_rounds = 0;

@@ -67,6 +67,7 @@ struct conn {
     uv_timer_t timer = {}; // host.wait, or the linger
     unsigned handles_open = 0;
     bool closing = false;
+    bool counted = false;  // among the connections there are now
     bool admitted = false; // counts against max-connections
     bool paused = false;   // reading stopped: too much pipelined input
 
