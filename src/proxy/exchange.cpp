@@ -191,30 +191,12 @@ void exchange_refuse_request(client_session *s, const tds_login_answer &answer) 
 
 // ---- attention -------------------------------------------------------------------------------------------------
 
-// Whether `in`, which begins with a request, goes on with an attention; `size` becomes all of that.
-static bool find_attention(std::span<const uint8_t> in, size_t &size) {
-    bool at_border = true;
-    size_t at = 0;
-    tds_header h;
-    while (tds_header_parse(in.subspan(at), tds_packet_size_max, h) == tds_header_result::ok) {
-        if (at_border && h.type == tds_type_attention) {
-            size = at + tds_header_size;
-            return true;
-        }
-        at += h.length;
-        at_border = h.status & tds_status_eom;
-        if (at >= in.size())
-            break;
-    }
-    return false;
-}
-
 // The client takes its request back before a server had it: that is answered, then the attention.
 static void cancel_waiting_request(client_session *s) {
     size_t size = 0;
     // A reset that the request asked for cannot be taken back: the attention follows the request.
     bool resetting = s->server != nullptr && s->server->task == server_task::client_reset;
-    if (resetting || !find_attention(iobuf_pending(s->in), size))
+    if (resetting || !tds_find_attention(iobuf_pending(s->in), size))
         return;
     log_debug("request cancelled before it was sent", {{"session", s->id}});
     if (s->state == session_state::waiting)
@@ -254,28 +236,6 @@ static bool is_request(uint8_t type) {
 static step protocol_error(client_session *s, const char *what) {
     session_protocol_error(s, what);
     return step::ended;
-}
-
-// What `in` holds of the request that it begins with.
-enum class arrival : uint8_t {
-    more,    // not enough to attach
-    enough,  // all of it, or enough of it
-    ignored, // all of it, and the client has taken it back (MS-TDS 2.2.1.7)
-    broken,  // no server shall see it
-};
-
-static arrival request_arrived(std::span<const uint8_t> in, const dialogue &d, const char *&why) {
-    tds_packet_cursor c;
-    tds_piece piece;
-    size_t size = in.size();
-    for (;;)
-        switch (tds_next_piece(c, in, d.packet_size, piece, why)) {
-        case tds_piece_result::more: return size >= attach_after ? arrival::enough : arrival::more;
-        case tds_piece_result::error: return arrival::broken;
-        case tds_piece_result::piece:
-            if (piece.ends)
-                return piece.status & tds_status_ignore ? arrival::ignored : arrival::enough;
-        }
 }
 
 static void swallow_ignored_request(client_session *s) {
@@ -372,15 +332,15 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     if (d.awaiting || d.attentions > 0 || s->state != session_state::active)
         return step::wait;
     const char *why = "";
-    arrival arrived = request_arrived(in, d, why);
-    if (arrived == arrival::broken)
+    tds_arrival arrived = tds_request_arrived(in, d.packet_size, attach_after, why);
+    if (arrived == tds_arrival::broken)
         return protocol_error(s, why);
-    if (arrived == arrival::ignored) {
+    if (arrived == tds_arrival::ignored) {
         swallow_ignored_request(s);
         return step::go_on;
     }
     if (s->server == nullptr) {
-        if (arrived == arrival::more)
+        if (arrived == tds_arrival::more)
             return step::wait;
         if (!attach_request(s) && !serving(s))
             return !alive(s) ? step::ended : d.swallowing ? step::go_on : step::wait;

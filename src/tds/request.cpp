@@ -4,6 +4,7 @@
 
 #include "tds/bytes.h"
 #include "tds/login7.h"
+#include "tds/packet_stream.h"
 
 // Behind ALL_HEADERS, whose length stands in front; nothing when that is not all there.
 static std::span<const uint8_t> without_headers(std::span<const uint8_t> payload, uint32_t version) {
@@ -34,4 +35,35 @@ bool tds_rpc_calls(std::span<const uint8_t> payload, uint32_t version, std::stri
     if (units == 0xffff || units * 2 > call.size() - 2) // 0xffff: by number
         return false;
     return bare_name(call.subspan(2, units * 2)) == name;
+}
+
+tds_arrival tds_request_arrived(std::span<const uint8_t> in, size_t packet_size, size_t enough, const char *&why) {
+    tds_packet_cursor c;
+    tds_piece piece;
+    size_t size = in.size();
+    for (;;)
+        switch (tds_next_piece(c, in, packet_size, piece, why)) {
+        case tds_piece_result::more: return size >= enough ? tds_arrival::enough : tds_arrival::more;
+        case tds_piece_result::error: return tds_arrival::broken;
+        case tds_piece_result::piece:
+            if (piece.ends)
+                return piece.status & tds_status_ignore ? tds_arrival::ignored : tds_arrival::enough;
+        }
+}
+
+bool tds_find_attention(std::span<const uint8_t> in, size_t &size) {
+    bool at_border = true;
+    size_t at = 0;
+    tds_header h;
+    while (tds_header_parse(in.subspan(at), tds_packet_size_max, h) == tds_header_result::ok) {
+        if (at_border && h.type == tds_type_attention) {
+            size = at + tds_header_size;
+            return true;
+        }
+        at += h.length;
+        at_border = h.status & tds_status_eom;
+        if (at >= in.size())
+            break;
+    }
+    return false;
 }

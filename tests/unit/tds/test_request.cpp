@@ -6,6 +6,7 @@
 
 #include "tds/bytes.h"
 #include "tds/login7.h"
+#include "tds/packet.h"
 #include "tds/request.h"
 
 using bytes = std::vector<uint8_t>;
@@ -69,8 +70,62 @@ static void test_lengths_that_lie(void **) {
     assert_false(tds_rpc_calls(out, tds_7_4, reset));
 }
 
+static bytes message(std::initializer_list<size_t> payloads, uint8_t type, uint8_t last_status) {
+    bytes out;
+    size_t left = payloads.size();
+    for (size_t size : payloads) {
+        uint8_t header[tds_header_size];
+        auto status = static_cast<uint8_t>(--left == 0 ? tds_status_eom | last_status : 0);
+        tds_header_write({type, status, static_cast<uint16_t>(size + tds_header_size), 0, 1, 0}, header);
+        out.insert(out.end(), header, header + sizeof header);
+        out.insert(out.end(), size, 0x41);
+    }
+    return out;
+}
+
+static tds_arrival arrived(std::span<const uint8_t> in, size_t enough = 65536) {
+    const char *why = nullptr;
+    tds_arrival result = tds_request_arrived(in, 512, enough, why);
+    assert_int_equal(result == tds_arrival::broken, why != nullptr);
+    return result;
+}
+
+static void test_arrival(void **) {
+    bytes whole = message({504, 504, 20}, tds_type_sql_batch, 0);
+    for (size_t n = 0; n < whole.size(); ++n)
+        assert_int_equal(arrived(std::span(whole).first(n)), tds_arrival::more);
+    assert_int_equal(arrived(whole), tds_arrival::enough);
+    assert_int_equal(arrived(std::span(whole).first(600), 600), tds_arrival::enough);
+    bytes next = message({1}, tds_type_attention, 0);
+    whole.insert(whole.end(), next.begin(), next.end());
+    assert_int_equal(arrived(whole), tds_arrival::enough); // what follows is not looked at
+    assert_int_equal(arrived(message({504, 0}, tds_type_rpc, tds_status_ignore)), tds_arrival::ignored);
+    assert_int_equal(arrived(message({504, 505}, tds_type_rpc, 0)), tds_arrival::broken);
+    bytes changed = message({504, 20}, tds_type_rpc, 0);
+    changed[512] = tds_type_sql_batch;
+    assert_int_equal(arrived(changed), tds_arrival::broken);
+}
+
+static void test_attention_behind_a_request(void **) {
+    bytes in = message({504, 20}, tds_type_sql_batch, 0);
+    size_t request = in.size(), size = 0;
+    assert_false(tds_find_attention(in, size));
+    bytes attention = message({0}, tds_type_attention, 0);
+    in.insert(in.end(), attention.begin(), attention.end());
+    for (size_t n = 0; n < in.size(); ++n)
+        assert_false(tds_find_attention(std::span(in).first(n), size));
+    in.insert(in.end(), {1, 1, 0, 8}); // and something behind it
+    assert_true(tds_find_attention(in, size));
+    assert_int_equal(size, request + tds_header_size);
+    bytes inside = message({504, 0}, tds_type_sql_batch, 0);
+    inside[512] = tds_type_attention; // in the middle of a message it is none
+    assert_false(tds_find_attention(inside, size));
+}
+
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(test_arrival),
+        cmocka_unit_test(test_attention_behind_a_request),
         cmocka_unit_test(test_name_in_every_spelling),
         cmocka_unit_test(test_headers_only_from_7_2_on),
         cmocka_unit_test(test_call_by_number),
