@@ -126,6 +126,7 @@ static void log_login(const client_session *s, const char *how) {
                                     {"bucket", session_bucket_id(s)},
                                     {"user", s->talk->who->user},
                                     {"database", s->talk->database},
+                                    {"pool", pools_label(s->talk->pool)},
                                     {"by", how}});
 }
 

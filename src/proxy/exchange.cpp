@@ -495,6 +495,8 @@ static void answer_over(client_session *s) {
     d.request_sent = 0;
     d.awaiting = false;
     d.reset_named = d.reset_named && m.errors == 0;
+    if (s->server->walker.session.enlisted) // in a distributed transaction: nobody can say what a reset leaves of it
+        s->server->unpoolable = true;
     d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
     s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
 }

@@ -100,6 +100,10 @@ void pools_release(client_session *s) {
     s->talk->pool = nullptr;
 }
 
+std::string pools_label(const server_pool *pool) {
+    return pool != nullptr ? pool_key_label(pool->key) : std::string();
+}
+
 std::string_view pools_password(const server_pool *pool) {
     return secret_view(owner_of(pool)->password.get());
 }
@@ -147,6 +151,8 @@ void pools_logged_in(server_conn *c, const std::shared_ptr<const tds_login_answe
     }
     c->member.database = c->database;
     c->member.language = c->language;
+    log_debug("server connection joined its pool",
+              {{"bucket", c->bucket->core.id}, {"server", c->id}, {"pool", pools_label(c->member.pool)}});
     login_record_store(c->root->records, record_key(c), owner_of(c->member.pool)->password_digest, c->auth_started,
                        answer);
 }
@@ -210,13 +216,17 @@ void pools_show(proxy_bucket *pb) {
     gauge_set(pb->metrics.idle, idle);
 }
 
+static void log_retired(const server_conn *c, const char *reason) {
+    log_info(
+        "idle server connection retired",
+        {{"bucket", c->bucket->core.id}, {"server", c->id}, {"pool", pools_label(c->member.pool)}, {"reason", reason}});
+}
+
 void pools_idle_event(server_conn *c) {
     ssize_t n = stream_recv(&c->conn, c->root->scratch.in, c->root->scratch.cipher);
     if (n == net_again)
         return; // a TLS ticket
-    log_info(
-        "idle server connection retired",
-        {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", n > 0 ? "it spoke" : "closed by the server"}});
+    log_retired(c, n > 0 ? "it spoke" : "closed by the server");
     if (n > 0 || n == -EPROTO)
         server_close(c, "idle connection spoke");
     else
@@ -228,8 +238,7 @@ void pools_idle_event(server_conn *c) {
 static bool still_there(server_conn *c) {
     if (net_quiet(&c->conn.conn))
         return true;
-    log_info("idle server connection retired",
-             {{"bucket", c->bucket->core.id}, {"server", c->id}, {"reason", "closed by the server, or it spoke"}});
+    log_retired(c, "closed by the server, or it spoke");
     server_close(c, "idle connection spoke");
     return false;
 }

@@ -30,6 +30,8 @@ std::string pools_key(const proxy_bucket *, const login_identity &, const digest
 // A session holds its pool, so that the password is there for as long as a connection may have to be opened.
 void pools_hold(client_session *, server_pool *);
 void pools_release(client_session *);
+// What the log calls the pool of this key; "" for nullptr.
+std::string pools_label(const server_pool *);
 // The password that the pool's connections are opened with.
 std::string_view pools_password(const server_pool *);
 // Takes the session over to a pool of its database alone. False: it is in one already.

@@ -206,6 +206,7 @@ static void ended_well(server_conn *c, server_task task) {
 static void task_failed(server_conn *c, const char *why, bool gone) {
     log_warn("server connection given up", {{"bucket", c->bucket->core.id},
                                             {"server", c->id},
+                                            {"pool", pools_label(c->member.pool)},
                                             {"task", task_name(c->task)},
                                             {"reason", why},
                                             {"number", c->task_error}});
