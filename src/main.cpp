@@ -34,18 +34,19 @@ struct options {
     bool check_only = false;
 };
 
-static constexpr const char *usage = "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
-                                     "       tdsbouncer --version | --help\n"
-                                     "\n"
-                                     "  -c, --config FILE    proxy, redis and fallback settings\n"
-                                     "  -b, --buckets FILE   the SQL Servers\n"
-                                     "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
-                                     "  -V, --version        print the version and exit\n"
-                                     "  -h, --help           print this and exit\n"
-                                     "\n"
-                                     "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
-                                     "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads the certificate files again.\n"
-                                     "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
+static constexpr const char *usage =
+    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
+    "       tdsbouncer --version | --help\n"
+    "\n"
+    "  -c, --config FILE    proxy, redis and fallback settings\n"
+    "  -b, --buckets FILE   the SQL Servers\n"
+    "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
+    "  -V, --version        print the version and exit\n"
+    "  -h, --help           print this and exit\n"
+    "\n"
+    "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
+    "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads the certificate files again.\n"
+    "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
 
 // Fills `out`; returns an exit status, or -1 to go on.
 static int parse_arguments(int argc, char **argv, options &out) {

@@ -277,7 +277,7 @@ static void test_login_only_one_packet(void **) {
         assert_int_equal(l.left_over, 4);
         assert_string_equal(std::string(client_login_server_name(l.c)).c_str(), "db.example");
         assert_int_equal(client_login_answer_delay(l.c), 0); // only jTDS, of TDS 7.1, needs one
-        check_error_tokens(answer(l)); // in clear
+        check_error_tokens(answer(l));                       // in clear
     }
 }
 

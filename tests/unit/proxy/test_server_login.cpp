@@ -154,7 +154,7 @@ static void check_accepted(const agreement &a, size_t piece, size_t sspi) {
     if (engine) {
         bool strict = a.encryption == server_encryption::strict;
         assert_string_equal(tls_engine_version(engine.get()), strict ? "TLSv1.3" : "TLSv1.2");
-            assert_string_equal(std::string(client_login_server_name(i.c)).c_str(), "db.example");
+        assert_string_equal(std::string(client_login_server_name(i.c)).c_str(), "db.example");
     }
 }
 
