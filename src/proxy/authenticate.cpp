@@ -28,17 +28,9 @@ std::string_view authenticate_password(const client_session *s) {
 
 static std::shared_ptr<const login_identity> identity_of(const tds_login7 &l, std::string &&user) {
     auto who = std::make_shared<login_identity>();
+    static_cast<tds_login7_fixed &>(*who) = l;
     who->version = tds_version_known(l.tds_version);
     who->packet_size = l.packet_size;
-    who->program_version = l.program_version;
-    who->process_id = l.process_id;
-    who->flags1 = l.flags1;
-    who->flags2 = l.flags2;
-    who->type_flags = l.type_flags;
-    who->flags3 = l.flags3;
-    who->time_zone = l.time_zone;
-    who->lcid = l.lcid;
-    memcpy(who->client_id, l.client_id, sizeof who->client_id);
     who->host_name = l.host_name;
     who->user = std::move(user);
     who->app_name = l.app_name;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/iobuf.h"
+#include "proxy/login_wire.h"
 #include "tds/packet.h"
 #include "tds/response.h"
 #include "tls/tls_engine.h"
@@ -28,17 +29,6 @@ enum class stage : uint8_t {
     closed,
 };
 
-// Header of a unit that is streamed and not stored: a TLS record, or a packet around TLS bytes.
-struct unit {
-    uint8_t header[tds_header_size] = {};
-    uint8_t have = 0;
-    uint32_t left = 0;
-};
-
-struct engine_deleter {
-    void operator()(tls_engine *e) const { tls_engine_destroy(e); }
-};
-
 struct client_login {
     client_login_options options;
     stage now = stage::first_byte;
@@ -47,9 +37,9 @@ struct client_login {
     bool clear_refused = false; // policy `require` and LOGIN7 came in clear without PRELOGIN
     std::string error_text;
     std::string sni;
-    std::unique_ptr<tls_engine, engine_deleter> engine;
+    tls_engine_ptr engine;
     tds_message_reader reader;
-    unit current;
+    login_unit current;
     iobuf out;
     std::unique_ptr<tds_login7> message;
 };
@@ -87,22 +77,14 @@ static void put_output(client_login *c, std::span<const uint8_t> bytes) {
         close_login(c, client_login_error::memory, "output buffer is full");
 }
 
-// Moves the engine's ciphertext to the output as it is.
 static void drain_engine(client_login *c) {
-    uint8_t chunk[2048];
-    while (size_t n = tls_engine_take(c->engine.get(), chunk))
-        put_output(c, {chunk, n});
+    if (!login_flight_bare(c->engine.get(), c->out, output_limit))
+        close_login(c, client_login_error::memory, "output buffer is full");
 }
 
-// Moves it as one message of PRELOGIN packets: drivers read one message per flight.
 static void drain_engine_wrapped(client_login *c) {
-    std::vector<uint8_t> flight(tls_engine_waiting(c->engine.get()));
-    flight.resize(tls_engine_take(c->engine.get(), flight));
-    if (flight.empty())
-        return;
-    std::vector<uint8_t> packets;
-    tds_put_message(packets, tds_type_prelogin, flight, tds_initial_packet_size, c->options.spid);
-    put_output(c, packets);
+    if (!login_flight_wrapped(c->engine.get(), c->options.spid, c->out, output_limit))
+        close_login(c, client_login_error::memory, "output buffer is full");
 }
 
 // Sends TDS packets in the way that the stage of the login asks for; one packet is one TLS write.
@@ -212,24 +194,6 @@ static size_t take_clear(client_login *c, std::span<const uint8_t> in) {
 
 // ---- TLS
 
-// Feeds what belongs to the current unit; true when that was its last byte.
-static bool feed_unit(client_login *c, std::span<const uint8_t> in, size_t &consumed) {
-    consumed = std::min<size_t>(c->current.left, in.size());
-    if (!tls_engine_feed(c->engine.get(), in.first(consumed))) {
-        close_login(c, client_login_error::tls, "too many TLS bytes wait");
-        return false;
-    }
-    c->current.left -= static_cast<uint32_t>(consumed);
-    return c->current.left == 0;
-}
-
-static size_t take_unit_header(client_login *c, std::span<const uint8_t> in, size_t size) {
-    size_t n = std::min<size_t>(size - c->current.have, in.size());
-    memcpy(c->current.header + c->current.have, in.data(), n);
-    c->current.have = static_cast<uint8_t>(c->current.have + n);
-    return n;
-}
-
 static void handshake_step(client_login *c) {
     auto result = tls_engine_handshake(c->engine.get());
     bool strict = c->now == stage::handshake;
@@ -250,30 +214,24 @@ static void handshake_step(client_login *c) {
         expect_message(c, tds_type_prelogin);
 }
 
-static void check_wrapped_header(client_login *c) {
-    tds_header h;
-    auto result = tds_header_parse(c->current.header, tds_initial_packet_size, h);
-    if (result != tds_header_result::ok || h.length == tds_header_size)
-        return close_login(c, client_login_error::protocol, "TLS handshake in a packet of illegal length");
-    c->current.left = static_cast<uint32_t>(h.length - tds_header_size);
+// True when a unit has come to its end; what is wrong with one closes the login.
+static bool unit_complete(client_login *c, login_unit_result result, const char *malformed) {
+    if (result == login_unit_result::malformed)
+        close_login(c, client_login_error::protocol, malformed);
+    if (result == login_unit_result::overflow)
+        close_login(c, client_login_error::tls, "too many TLS bytes wait");
+    return result == login_unit_result::complete;
 }
 
 static size_t take_wrapped(client_login *c, std::span<const uint8_t> in) {
-    if (c->current.have < tds_header_size) {
-        if (c->current.have == 0 && in[0] != tds_type_prelogin) {
-            close_login(c, client_login_error::protocol, "TLS handshake expected");
-            return 0;
-        }
-        size_t n = take_unit_header(c, in, tds_header_size);
-        if (c->current.have == tds_header_size)
-            check_wrapped_header(c);
-        return n;
+    if (c->current.have == 0 && in[0] != tds_type_prelogin) {
+        close_login(c, client_login_error::protocol, "TLS handshake expected");
+        return 0;
     }
     size_t consumed = 0;
-    if (feed_unit(c, in, consumed)) {
-        c->current.have = 0;
+    auto result = login_unit_packet(c->current, c->engine.get(), tds_initial_packet_size, in, consumed);
+    if (unit_complete(c, result, "TLS handshake in a packet of illegal length"))
         handshake_step(c);
-    }
     return consumed;
 }
 
@@ -308,23 +266,9 @@ static void read_engine(client_login *c) {
 
 static size_t take_record(client_login *c, std::span<const uint8_t> in) {
     size_t consumed = 0;
-    if (c->current.have < tls_record_header_size) {
-        consumed = take_unit_header(c, in, tls_record_header_size);
-        size_t size = 0;
-        std::span<const uint8_t> header(c->current.header, c->current.have);
-        auto result = tls_record_parse(header, size);
-        if (result == tls_record_result::error)
-            close_login(c, client_login_error::protocol, "TLS record expected");
-        if (result != tls_record_result::ok)
-            return consumed;
-        c->current.left = static_cast<uint32_t>(size - tls_record_header_size);
-        if (!tls_engine_feed(c->engine.get(), header))
-            close_login(c, client_login_error::tls, "too many TLS bytes wait");
+    auto result = login_unit_record(c->current, c->engine.get(), in, consumed);
+    if (!unit_complete(c, result, "TLS record expected"))
         return consumed;
-    }
-    if (!feed_unit(c, in, consumed))
-        return consumed;
-    c->current = {};
     if (c->now == stage::handshake)
         handshake_step(c);
     else

@@ -13,15 +13,9 @@
 struct server_pool;
 
 // A LOGIN7 without its secrets. Shared by the session, its pool and the server connections that were opened with it.
-struct login_identity {
+struct login_identity : tds_login7_fixed {
     uint32_t version = 0; // tds_version_known of what was sent
     uint32_t packet_size = 0;
-    uint32_t program_version = 0;
-    uint32_t process_id = 0;
-    uint8_t flags1 = 0, flags2 = 0, type_flags = 0, flags3 = 0;
-    int32_t time_zone = 0;
-    uint32_t lcid = 0;
-    uint8_t client_id[6] = {};
     std::string host_name, user, app_name, library_name, language, database; // user: as the server is told
     std::vector<uint8_t> features;                                           // all that were asked for
 };

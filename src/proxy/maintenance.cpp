@@ -92,6 +92,8 @@ static void publish(proxy *root, uint64_t now) {
     idle_sessions(root, session_state::active, now);
     count_dedicated(root);
     give_memory_back(root);
+    for (auto &pb : root->buckets)
+        pool_set_sweep(pb->pools, now);
     login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)

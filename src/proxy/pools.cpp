@@ -355,6 +355,5 @@ void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
     while (pool_member *m = pool_set_expired(pb->pools, now))
         server_close(conn_of(m), "idle too long or past its lifetime");
     pools_give_back(pb);
-    pool_set_sweep(pb->pools, now);
     warm_tick(root, pb, now);
 }

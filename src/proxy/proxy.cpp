@@ -35,19 +35,14 @@ static_assert(std::size(direction_names) == static_cast<size_t>(packet_direction
 static constexpr struct {
     uint8_t type;
     const char *name;
-} packet_names[packet_kinds] = {{tds_type_sql_batch, "batch"},     {tds_type_rpc, "rpc"},
-                                {tds_type_login7, "login"},        {tds_type_prelogin, "prelogin"},
-                                {tds_type_transaction, "tm"},      {tds_type_bulk, "bulk"},
-                                {tds_type_attention, "attention"}, {tds_type_response, "response"},
-                                {tds_type_sspi, "sspi"},           {tds_type_fedauth, "fedauth"}};
+} packet_names[] = {{tds_type_sql_batch, "batch"},     {tds_type_rpc, "rpc"},           {tds_type_login7, "login"},
+                    {tds_type_prelogin, "prelogin"},   {tds_type_transaction, "tm"},    {tds_type_bulk, "bulk"},
+                    {tds_type_attention, "attention"}, {tds_type_response, "response"}, {tds_type_sspi, "sspi"},
+                    {tds_type_fedauth, "fedauth"}};
 
 metric_counter_handle *packet_counter(const proxy_bucket *pb, packet_direction direction, uint8_t tds_type) {
-    size_t kind = 0;
-    while (packet_names[kind].type != tds_type) {
-        ++kind;
-        assert(kind < packet_kinds);
-    }
-    return pb->metrics.packets[static_cast<size_t>(direction)][kind];
+    assert(tds_type < packet_types && pb->metrics.packets[static_cast<size_t>(direction)][tds_type] != nullptr);
+    return pb->metrics.packets[static_cast<size_t>(direction)][tds_type];
 }
 
 static size_t sessions_in(const proxy *p, std::initializer_list<session_state> states) {
@@ -81,9 +76,9 @@ static bucket_metrics metrics_of(metrics *m, const std::string &id) {
     for (size_t i = 0; i < std::size(outcome_names); ++i)
         b.outcome[i] = metric_counter(m, metric::connections_total, {id, outcome_names[i]});
     for (size_t d = 0; d < std::size(direction_names); ++d)
-        for (size_t k = 0; k < packet_kinds; ++k)
-            b.packets[d][k] =
-                metric_counter(m, metric::tds_packets_total, {id, direction_names[d], packet_names[k].name});
+        for (const auto &packet : packet_names)
+            b.packets[d][packet.type] =
+                metric_counter(m, metric::tds_packets_total, {id, direction_names[d], packet.name});
     b.excess = metric_counter(m, metric::slots_excess_total, {id});
     b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
     b.query_duration = metric_histogram(m, metric::query_duration_seconds, {id});

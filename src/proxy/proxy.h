@@ -49,12 +49,12 @@ enum class slot_outcome : uint8_t {
 };
 
 enum class packet_direction : uint8_t { client_to_proxy, proxy_to_client, proxy_to_server, server_to_proxy, count_ };
-inline constexpr size_t packet_kinds = 10; // label `type` of proxy_tds_packets_total
+inline constexpr size_t packet_types = 0x20; // TDS packet types are below
 
 struct bucket_metrics {
     metric_gauge_handle *active, *idle, *max, *queue_length, *pinned_auth;
     metric_counter_handle *outcome[static_cast<size_t>(slot_outcome::count_)];
-    metric_counter_handle *packets[static_cast<size_t>(packet_direction::count_)][packet_kinds];
+    metric_counter_handle *packets[static_cast<size_t>(packet_direction::count_)][packet_types];
     metric_counter_handle *excess;
     metric_histogram_handle *queue_wait, *query_duration;
 };
@@ -86,7 +86,7 @@ struct proxy_bucket {
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
 };
 
-// The counter of packets of this type; those of a type that has no label are counted nowhere.
+// The counter of packets of this TDS type, which must be one that has a label.
 metric_counter_handle *packet_counter(const proxy_bucket *, packet_direction, uint8_t tds_type);
 
 // Memory for what is on its way through, for everybody in turn.

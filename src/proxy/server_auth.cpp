@@ -20,16 +20,8 @@ static constexpr uint8_t logins_lost_max = 3; // tries of a login that the serve
 
 static tds_login7_request pooled_request(const login_identity &who) {
     tds_login7_request r;
+    static_cast<tds_login7_fixed &>(r) = who;
     r.version = who.version == tds_8_0 ? tds_7_4 : who.version;
-    r.program_version = who.program_version;
-    r.process_id = who.process_id;
-    r.flags1 = who.flags1;
-    r.flags2 = who.flags2;
-    r.type_flags = who.type_flags;
-    r.flags3 = who.flags3;
-    r.time_zone = who.time_zone;
-    r.lcid = who.lcid;
-    memcpy(r.client_id, who.client_id, sizeof r.client_id);
     r.host_name = who.host_name;
     r.user_name = who.user;
     r.app_name = who.app_name;

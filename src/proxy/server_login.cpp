@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "base/iobuf.h"
+#include "proxy/login_wire.h"
 #include "tds/bytes.h"
 #include "tds/login7_build.h"
 #include "tds/packet.h"
 #include "tds/request_build.h"
 #include "tds/response.h"
-#include "tls/tls_record.h"
 
 static constexpr size_t output_limit = 256 * 1024; // the longest LOGIN7, in the smallest records there may be
 static constexpr size_t prelogin_limit = tds_initial_packet_size - tds_header_size;
@@ -28,17 +28,6 @@ enum class stage : uint8_t {
     records,   // a TDS message inside TLS records
     settled,   // the answer is there: done, refused or token
     failed,
-};
-
-// Header of a unit that is streamed and not stored: a TLS record, or a packet around TLS bytes.
-struct unit {
-    uint8_t header[tds_header_size] = {};
-    uint8_t have = 0;
-    uint32_t left = 0;
-};
-
-struct engine_deleter {
-    void operator()(tls_engine *e) const { tls_engine_destroy(e); }
 };
 
 struct server_login {
@@ -56,9 +45,9 @@ struct server_login {
     uint16_t spid = 0;
     server_login_error error = server_login_error::none;
     std::string error_text;
-    std::unique_ptr<tls_engine, engine_deleter> engine;
+    tls_engine_ptr engine;
     tds_message_reader reader;
-    unit current;
+    login_unit current;
     iobuf out;
     tds_login_answer answer;
 };
@@ -100,22 +89,14 @@ static void put_output(server_login *c, std::span<const uint8_t> bytes) {
         fail(c, server_login_error::memory, "output buffer is full");
 }
 
-// Moves the engine's ciphertext to the output as it is.
 static void drain_engine(server_login *c) {
-    auto cipher = tls_engine_output(c->engine.get());
-    put_output(c, cipher);
-    tls_engine_sent(c->engine.get(), cipher.size());
+    if (!login_flight_bare(c->engine.get(), c->out, output_limit))
+        fail(c, server_login_error::memory, "output buffer is full");
 }
 
-// Moves it as one message of PRELOGIN packets: servers too read one message per flight.
 static void drain_engine_wrapped(server_login *c) {
-    auto cipher = tls_engine_output(c->engine.get());
-    if (cipher.empty())
-        return;
-    std::vector<uint8_t> packets;
-    tds_put_message(packets, tds_type_prelogin, cipher, tds_initial_packet_size, 0);
-    put_output(c, packets);
-    tls_engine_sent(c->engine.get(), cipher.size());
+    if (!login_flight_wrapped(c->engine.get(), 0, c->out, output_limit))
+        fail(c, server_login_error::memory, "output buffer is full");
 }
 
 // One packet is one TLS record: a server may want that during login (go-mssqldb issue 166).
@@ -262,49 +243,25 @@ static size_t take_clear(server_login *c, std::span<const uint8_t> in) {
 
 // ---- TLS input
 
-// Feeds what belongs to the current unit; true when that was its last byte.
-static bool feed_unit(server_login *c, std::span<const uint8_t> in, size_t &consumed) {
-    consumed = std::min<size_t>(c->current.left, in.size());
-    if (!tls_engine_feed(c->engine.get(), in.first(consumed))) {
+// True when a unit has come to its end; what is wrong with one closes the login.
+static bool unit_complete(server_login *c, login_unit_result result, const char *malformed) {
+    if (result == login_unit_result::malformed)
+        fail(c, server_login_error::protocol, malformed);
+    if (result == login_unit_result::overflow)
         fail(c, server_login_error::tls, "too many TLS bytes wait");
-        return false;
-    }
-    c->current.left -= static_cast<uint32_t>(consumed);
-    return c->current.left == 0;
-}
-
-static size_t take_unit_header(server_login *c, std::span<const uint8_t> in, size_t size) {
-    size_t n = std::min<size_t>(size - c->current.have, in.size());
-    memcpy(c->current.header + c->current.have, in.data(), n);
-    c->current.have = static_cast<uint8_t>(c->current.have + n);
-    return n;
-}
-
-static void check_wrapped_header(server_login *c) {
-    tds_header h;
-    auto result = tds_header_parse(c->current.header, tds_packet_size_max, h);
-    if (result != tds_header_result::ok || h.length == tds_header_size)
-        return fail(c, server_login_error::protocol, "TLS handshake in a packet of illegal length");
-    c->current.left = static_cast<uint32_t>(h.length - tds_header_size);
+    return result == login_unit_result::complete;
 }
 
 static size_t take_wrapped(server_login *c, std::span<const uint8_t> in) {
-    if (c->current.have < tds_header_size) {
-        // Servers wrap in either type; drivers take both.
-        if (c->current.have == 0 && in[0] != tds_type_prelogin && in[0] != tds_type_response) {
-            fail(c, server_login_error::protocol, "TLS handshake expected");
-            return 0;
-        }
-        size_t n = take_unit_header(c, in, tds_header_size);
-        if (c->current.have == tds_header_size)
-            check_wrapped_header(c);
-        return n;
+    // Servers wrap in either type; drivers take both.
+    if (c->current.have == 0 && in[0] != tds_type_prelogin && in[0] != tds_type_response) {
+        fail(c, server_login_error::protocol, "TLS handshake expected");
+        return 0;
     }
     size_t consumed = 0;
-    if (feed_unit(c, in, consumed)) {
-        c->current.have = 0;
+    auto result = login_unit_packet(c->current, c->engine.get(), tds_packet_size_max, in, consumed);
+    if (unit_complete(c, result, "TLS handshake in a packet of illegal length"))
         handshake_step(c);
-    }
     return consumed;
 }
 
@@ -332,23 +289,9 @@ static void read_engine(server_login *c) {
 
 static size_t take_record(server_login *c, std::span<const uint8_t> in) {
     size_t consumed = 0;
-    if (c->current.have < tls_record_header_size) {
-        consumed = take_unit_header(c, in, tls_record_header_size);
-        size_t size = 0;
-        std::span<const uint8_t> header(c->current.header, c->current.have);
-        auto result = tls_record_parse(header, size);
-        if (result == tls_record_result::error)
-            fail(c, server_login_error::protocol, "TLS record expected");
-        if (result != tls_record_result::ok)
-            return consumed;
-        c->current.left = static_cast<uint32_t>(size - tls_record_header_size);
-        if (!tls_engine_feed(c->engine.get(), header))
-            fail(c, server_login_error::tls, "too many TLS bytes wait");
+    auto result = login_unit_record(c->current, c->engine.get(), in, consumed);
+    if (!unit_complete(c, result, "TLS record expected"))
         return consumed;
-    }
-    if (!feed_unit(c, in, consumed))
-        return consumed;
-    c->current = {};
     if (c->now == stage::handshake)
         handshake_step(c);
     else

@@ -56,16 +56,20 @@ inline std::string_view tds_secret_view(const tds_secret &s) {
 }
 void tds_secret_wipe(tds_secret &s);
 
-struct tds_login7 {
-    uint32_t tds_version = 0; // as sent
-    uint32_t packet_size = 0; // as sent, 0: server's default
+// What a LOGIN7 says in fixed places and passes from one to another as it is.
+struct tds_login7_fixed {
     uint32_t program_version = 0;
     uint32_t process_id = 0;
-    uint32_t connection_id = 0;
     uint8_t flags1 = 0, flags2 = 0, type_flags = 0, flags3 = 0;
     int32_t time_zone = 0;
     uint32_t lcid = 0;
     uint8_t client_id[6] = {};
+};
+
+struct tds_login7 : tds_login7_fixed {
+    uint32_t tds_version = 0; // as sent
+    uint32_t packet_size = 0; // as sent, 0: server's default
+    uint32_t connection_id = 0;
     std::string host_name, user_name, app_name, server_name, library_name, language, database, attach_file; // UTF-8
     tds_secret password, new_password;
     // These point into the payload that was parsed.

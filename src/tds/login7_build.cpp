@@ -122,17 +122,9 @@ bool tds_login7_build(const tds_login7_request &request, std::vector<uint8_t> &p
 
 tds_login7_request tds_login7_request_of(const tds_login7 &login) {
     tds_login7_request r;
+    static_cast<tds_login7_fixed &>(r) = login;
     r.version = login.tds_version;
     r.packet_size = login.packet_size;
-    r.program_version = login.program_version;
-    r.process_id = login.process_id;
-    r.flags1 = login.flags1;
-    r.flags2 = login.flags2;
-    r.type_flags = login.type_flags;
-    r.flags3 = login.flags3;
-    r.time_zone = login.time_zone;
-    r.lcid = login.lcid;
-    memcpy(r.client_id, login.client_id, sizeof r.client_id);
     r.host_name = login.host_name;
     r.user_name = login.user_name;
     r.app_name = login.app_name;

@@ -14,16 +14,10 @@
 #include "tds/login7.h"
 
 // Texts are UTF-8; what is over a field's limit (tds_name_max, tds_file_max units) is cut.
-struct tds_login7_request {
+// flags3: fExtension is set or cleared as `features` says; 0 is sent below 7.2.
+struct tds_login7_request : tds_login7_fixed {
     uint32_t version = tds_7_4;
     uint32_t packet_size = 4096;
-    uint32_t program_version = 0;
-    uint32_t process_id = 0;
-    uint8_t flags1 = 0, flags2 = 0, type_flags = 0;
-    uint8_t flags3 = 0; // fExtension is set or cleared as `features` says; 0 is sent below 7.2
-    int32_t time_zone = 0;
-    uint32_t lcid = 0;
-    uint8_t client_id[6] = {};
     std::string_view host_name, user_name, app_name, server_name, library_name, language, database, attach_file;
     std::string_view password, new_password; // new_password: 7.2 and later, with flag fChangePassword
     std::span<const uint8_t> sspi;           // at most 65535 bytes below 7.2

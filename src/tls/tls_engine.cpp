@@ -203,16 +203,6 @@ size_t tls_engine_waiting(const tls_engine *e) {
     return iobuf_size(e->out);
 }
 
-size_t tls_engine_take(tls_engine *e, std::span<uint8_t> out) {
-    auto pending = iobuf_pending(e->out);
-    size_t n = std::min(pending.size(), out.size());
-    if (n == 0)
-        return 0;
-    memcpy(out.data(), pending.data(), n);
-    iobuf_consume(e->out, n);
-    return n;
-}
-
 // ---- questions
 
 const std::string &tls_engine_error(const tls_engine *e) {

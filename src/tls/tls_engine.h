@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,10 @@ enum class tls_result : uint8_t {
 
 // Frees without telling the peer: close_notify confuses TDS drivers.
 void tls_engine_destroy(tls_engine *);
+struct tls_engine_deleter {
+    void operator()(tls_engine *e) const { tls_engine_destroy(e); }
+};
+using tls_engine_ptr = std::unique_ptr<tls_engine, tls_engine_deleter>;
 
 // Takes over a copy of all of `cipher`; false when more than tls_engine_limit bytes would wait, or memory is out.
 [[nodiscard]] bool tls_engine_feed(tls_engine *, std::span<const uint8_t> cipher);
@@ -66,9 +71,7 @@ size_t tls_engine_unread(const tls_engine *);
 std::span<const uint8_t> tls_engine_output(const tls_engine *);
 void tls_engine_sent(tls_engine *, size_t n);
 
-// The same by copy: how much waits, and moving it to `out` (returns the bytes moved).
-size_t tls_engine_waiting(const tls_engine *);
-size_t tls_engine_take(tls_engine *, std::span<uint8_t> out);
+size_t tls_engine_waiting(const tls_engine *); // how much that is
 
 // Why the engine failed, in words, or empty. A certificate that was not accepted:
 // "certificate verify failed: self-signed certificate".

@@ -18,11 +18,6 @@
 #include "tds/response.h"
 #include "tls/tls_engine.h"
 
-struct engine_free {
-    void operator()(tls_engine *e) const { tls_engine_destroy(e); }
-};
-using engine_ptr = std::unique_ptr<tls_engine, engine_free>;
-
 inline bytes login7_payload(size_t sspi = 0, uint32_t version = tds_7_4, uint32_t packet_size = 8000,
                             std::span<const uint8_t> features = {}) {
     bytes blob(sspi, 0x5a), payload;

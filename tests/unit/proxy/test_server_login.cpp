@@ -149,7 +149,7 @@ static void check_accepted(const agreement &a, size_t piece, size_t sspi) {
     assert_int_equal(server_login_version(o.s).major, 15);
     assert_int_equal(server_login_spid(o.s), 51);
     assert_string_equal(server_login_answer(o.s).database.c_str(), "shop");
-    engine_ptr engine(server_login_take_engine(o.s));
+    tls_engine_ptr engine(server_login_take_engine(o.s));
     assert_int_equal(engine != nullptr, a.encryption != server_encryption::none);
     if (engine) {
         bool strict = a.encryption == server_encryption::strict;
@@ -210,11 +210,11 @@ static void test_engine_goes_on(void **) {
         incoming i(tls.server, tds_tls_policy::require);
         talk(o, i);
         check_login7(i, 0);
-        engine_ptr theirs(client_login_take_engine(i.c));
+        tls_engine_ptr theirs(client_login_take_engine(i.c));
         assert_true(tls_engine_write(theirs.get(), answer_message(accepted())));
         deliver(o, engine_output(theirs.get()));
         assert_int_equal(o.result, server_login_result::done);
-        engine_ptr ours(server_login_take_engine(o.s));
+        tls_engine_ptr ours(server_login_take_engine(o.s));
         assert_int_equal(tls_engine_unread(ours.get()), 0);
         assert_true(tls_engine_output(ours.get()).empty());
         const uint8_t hello[] = {'h', 'e', 'l', 'l', 'o'};
@@ -238,7 +238,7 @@ static void test_resumption(void **) {
             check_login7(i, 0);
             answer(o, i, answer_message(accepted()));
             assert_int_equal(o.result, server_login_result::done);
-            engine_ptr engine(server_login_take_engine(o.s));
+            tls_engine_ptr engine(server_login_take_engine(o.s));
             assert_int_equal(tls_engine_resumed(engine.get()), round > 0);
         }
     }
@@ -446,7 +446,7 @@ static void test_bytes_behind_the_answer(void **) {
     outgoing encrypted(options_for(server_tls::require));
     incoming i(tls.server, tds_tls_policy::allow);
     talk(encrypted, i);
-    engine_ptr theirs(client_login_take_engine(i.c));
+    tls_engine_ptr theirs(client_login_take_engine(i.c));
     assert_true(tls_engine_write(theirs.get(), wire)); // in one record: nobody would see them again
     deliver(encrypted, engine_output(theirs.get()));
     check_failed(encrypted, server_login_error::protocol, "bytes behind the login response");
@@ -479,7 +479,7 @@ static void test_fedauth_encrypted(void **) {
     outgoing o(options_for(server_tls::require));
     incoming i(tls.server, tds_tls_policy::allow);
     talk(o, i);
-    engine_ptr theirs(client_login_take_engine(i.c));
+    tls_engine_ptr theirs(client_login_take_engine(i.c));
     bytes info{0xee, 3, 0, 0, 0, 1, 2, 3};
     assert_true(tls_engine_write(theirs.get(), answer_message(info)));
     deliver(o, engine_output(theirs.get()));
@@ -491,7 +491,7 @@ static void test_fedauth_encrypted(void **) {
     assert_true(tls_engine_write(theirs.get(), answer_message(accepted())));
     deliver(o, engine_output(theirs.get()));
     assert_int_equal(o.result, server_login_result::done);
-    engine_ptr ours(server_login_take_engine(o.s));
+    tls_engine_ptr ours(server_login_take_engine(o.s));
     assert_non_null(ours.get());
 }
 

@@ -12,6 +12,7 @@
 #include "tls/tls_record.h"
 
 #include "tls/engine_pair.h"
+#include "tls/engine_take.h"
 #include "tls/test_pki.h"
 
 using server_ptr = std::unique_ptr<tls_context, decltype(&tls_context_destroy)>;

@@ -1,6 +1,4 @@
 // Contexts and engines against a real TLS client in memory.
-#include "cmocka_cpp.h"
-
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -10,8 +8,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "tls/engine_take.h"
 #include "tls/tls_client.h"
 #include "tls/tls_engine.h"
+
+#include "cmocka_cpp.h" // last: its macros are lower-case words
 
 using bytes = std::vector<uint8_t>;
 
