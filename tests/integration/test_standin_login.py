@@ -204,7 +204,7 @@ def test_transient_login_errors(t):
     assert refused_login(server) == refused_login(server) == refused_login(server) == [(40613, 17)]
     server.set("login-error", 0)
     assert t.client(server).scalar("SELECT 1") == 1
-    for line in ("set login-error x", "set nonsense 1", "set route nowhere", "set route h:0", "set feature-acks 01",
+    for line in ("set login-error x", "set nonsense 1", "set route nowhere", "set route h:0", "set feature-acks 02",
                  "set feature-acks 0A,", "set sspi-nonce 3"):
         expected = "ok" if line == "set feature-acks 0A," else "error"
         assert server.control(line).startswith(expected), line
@@ -334,7 +334,7 @@ def test_routing(t):
 
 
 def test_feature_acks(t):
-    """Only what was asked for, only what is switched on, and never SESSIONRECOVERY."""
+    """Only what was asked for, only what is switched on."""
     server = t.sqlserver()
     keys = {"user": server.user, "password": server.password}
     everything = [(0x01, b""), (0x10, "agent".encode("utf-16-le")), (FEATURE_ENCRYPTION, b"\3"), (0x05, b""),

@@ -206,6 +206,22 @@ const std::string &session_database(const session *s) {
 
 // --- requests
 
+bool session_resumes(session *s, uint64_t transaction, host &h) {
+    if (!s->eng->options.strict_descriptors || s->silent_tran || transaction == s->tran_id)
+        return true;
+    if (transaction == 0)
+        h.message(3989, 1, 16,
+                  "New request is not allowed to start because it should come with valid transaction descriptor.", "",
+                  1);
+    else
+        h.message(3971, 1, 16,
+                  text_printf("The server failed to resume the transaction. Desc:%llx.",
+                              static_cast<unsigned long long>(transaction)),
+                  "", 1);
+    h.done(done_kind::done, done_error, 0, 0);
+    return false;
+}
+
 static void set_frame(frame &f, session *s, host &h) {
     f.s = s;
     f.h = &h;
@@ -261,6 +277,7 @@ void session_batch(session *s, std::string_view sql, host &h) {
         f.tree = cached_parse(s, sql, {}, "");
         if (bool module = !f.tree->body.empty() && f.tree->body[0]->kind == stmt_kind::create_module; !module)
             s->options.quoted_identifier = f.tree->quoted_identifier.value_or(s->options.quoted_identifier);
+        statistics_of_compilation(f);
         return run_frame(f, f.tree->body);
     });
     (void)r;
@@ -308,6 +325,28 @@ void session_rpc(session *s, std::string_view name, const std::vector<parameter>
     h.done(done_kind::done_proc, 0, 0xE0, 0);
 }
 
+bool session_awaits_bulk(const session *s) {
+    return s->bulk.has_value();
+}
+
+void session_forget_bulk(session *s) {
+    s->bulk.reset();
+}
+
+void session_bulk(session *s, bulk_source &source, host &h) {
+    frame f;
+    set_frame(f, s, h);
+    s->stats.command = "BULK INSERT";
+    bulk_load load = *s->bulk;
+    flow r = guarded(f, [&] {
+        run_bulk_load(f, load, source);
+        s->last_error = 0;
+        return flow::next;
+    });
+    (void)r;
+    finish_request(f);
+}
+
 static void run_tran_request(frame &f, uint16_t request, uint8_t isolation, const std::string &name, bool begin_next,
                              uint8_t next_isolation, const std::string &next_name) {
     session *s = f.s;
@@ -324,7 +363,7 @@ static void run_tran_request(frame &f, uint16_t request, uint8_t isolation, cons
     else
         fail(3989, 16, 1,
              "New request is not allowed to start because it should come with valid transaction descriptor.");
-    if ((request != 7 && request != 8) || !begin_next)
+    if ((request != 7 && request != 8) || !begin_next || s->trancount > 0) // to a savepoint: it goes on
         return;
     if (next_isolation >= 1 && next_isolation <= 5)
         s->isolation = next_isolation;
@@ -338,6 +377,7 @@ void session_tran(session *s, uint16_t request, uint8_t isolation, std::string_v
     s->stats.command = "TM REQUEST";
     flow r = guarded(f, [&] {
         run_tran_request(f, request, isolation, std::string(name), begin_next, next_isolation, std::string(next_name));
+        s->rowcount = s->last_error = 0; // as BEGIN, COMMIT and ROLLBACK in text
         return flow::next;
     });
     finish_request(f);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sqlserver {
@@ -65,6 +66,7 @@ struct column {
     bool nullable = true;
     bool identity = false;
     bool updatable = false;
+    bool hidden = false; // ROWSTAT of a cursor
 };
 
 // One value. Which member holds it depends on the type it travels with:
@@ -119,7 +121,9 @@ enum class env : uint8_t {
 struct host {
     virtual ~host() = default;
     virtual void columns(const std::vector<column> &columns) = 0;
-    virtual void row(const std::vector<value> &values) = 0;        // may switch fibers when the client is slow
+    virtual void row(const std::vector<value> &values) = 0; // may switch fibers when the client is slow
+    // TABNAME and COLINFO, after columns: all but the hidden ones are of one table.
+    virtual void browse_info(std::string_view table, const std::vector<column> &columns) = 0;
     virtual void order(const std::vector<uint16_t> &ordinals) = 0; // ORDER token, after columns
     virtual void done(done_kind kind, uint16_t status, uint16_t command,
                       uint64_t rows) = 0; // DONE_MORE is the wire half's
@@ -158,6 +162,9 @@ struct engine_options {
     // may change while the server runs: engine_settings
     bool announce_text_transactions = true; // false: as Babelfish and TDS 7.1, no ENVCHANGE 8/9/10 for T-SQL text
     bool reset_keeps_database = false;      // as Babelfish
+    int64_t deadlocks = 0;                  // so many INSERT, UPDATE, DELETE in a transaction end with 1205
+    bool strict_descriptors = true;         // a request must come with the descriptor of the open transaction
+    bool reuse_handles = false;             // a prepared handle gets the smallest number that is free
     bool fail_reset = false;                // a reset ends with 18056 and the connection
 };
 
@@ -195,12 +202,35 @@ session *engine_login(engine *, const login_request &, host &);
 void session_close(session *); // rolls back, drops temp tables, frees
 uint16_t session_spid(const session *);
 const std::string &session_database(const session *);
+// Everything a session carries from request to request: SET options by their names in upper case, the rest by @@name or
+// a word. Equal states give equal lists.
+std::vector<std::pair<std::string, std::string>> session_state(const session *);
+
+// Whether a request with this transaction descriptor (ALL_HEADERS; 0: none) may run: it must be the one that the
+// session was last told of. False: error 3989 or 3971 and a DONE have been sent. Sessions that are told of none may
+// send any.
+bool session_resumes(session *, uint64_t transaction, host &);
 
 // Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.
 void session_batch(session *, std::string_view sql, host &);
 // `name` as the client sent it, any case, schema or brackets; numbered procedures arrive with their names
 // (sp_executesql, ...).
 void session_rpc(session *, std::string_view name, const std::vector<parameter> &, host &);
+// The rows of a bulk load, as they come.
+struct bulk_source {
+    std::vector<type_info> types; // as the client sent them
+    bool broken = false;          // the data ended early or made no sense
+    virtual ~bulk_source() = default;
+    virtual bool next(std::vector<value> &row) = 0; // false: no more
+};
+// What SESSIONSTATE tokens report: state id and value, all of them, in the order of the ids. A made-up encoding, as
+// opaque as SQL Server's. `recoverable`: no transaction, temporary object, cursor, lock or other identity is held.
+std::vector<std::pair<uint8_t, std::string>> session_recovery_states(const session *, bool &recoverable);
+
+// Between INSERT BULK and its data. Any other request forgets it.
+bool session_awaits_bulk(const session *);
+void session_forget_bulk(session *);
+void session_bulk(session *, bulk_source &, host &);
 // A TransMgr request: 5 begin, 7 commit, 8 rollback, 9 save. isolation 0 leaves it; begin_next: flag 1 of commit and
 // rollback.
 void session_tran(session *, uint16_t request, uint8_t isolation, std::string_view name, bool begin_next,

@@ -36,16 +36,24 @@ const char usage[] =
     "  --login-error NUMBER     every login fails with this error; 0: none does\n"
     "  --login-error-count N    ... only the next N logins, the ones after them succeed\n"
     "  --strict-framing N       0: accept short packets in the middle of a message (1)\n"
+    "  --strict-descriptors N   0: accept any transaction descriptor in ALL_HEADERS (1: 3989 and 3971)\n"
+    "  --deadlocks N            the next N INSERTs, UPDATEs or DELETEs in a transaction are deadlock victims, 1205\n"
     "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
     "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
+    "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
     "  --route-read-only        ... only one with read-only intent\n"
-    "  --feature-acks LIST      features acknowledged when asked for: ids in hex, 04,09,0A,0D,0E,... or none (0A)\n"
+    "  --feature-acks LIST      features acknowledged when asked for: ids in hex, 04,09,0A,0D,0E,... or none (0A);\n"
+    "                           01: SESSIONSTATE tokens tell of every change of the session's state\n"
+    "  --encrypt-column NAME|off   with 04: result columns of this name are encrypted\n"
+    "  --classify-column NAME|off  with 09: result columns of this name are classified\n"
+    "  --utf8-columns           with 0A: char data is sent as UTF-8\n"
+    "  --honour-no-metadata     as servers up to 2014: an RPC with fNoMetaData is answered without columns\n"
     "  --fedauth-token TEXT|off federated logins are served, with this token\n"
     "  --fedauth-user NAME      ... and are this user's\n"
     "  --sspi-nonce BYTES       size of the server's SSPI blob (32); the mechanism: wire_auth.h\n"
-    "control port commands: stats, sessions, peak-reset, kill SPID, kill-all, set NAME VALUE,\n"
+    "control port commands: stats, sessions, state SPID, peak-reset, kill SPID, kill-all, set NAME VALUE,\n"
     "  login add USER:PASSWORD, login password USER NEW, login lock|unlock|disable|enable|expire|must-change|drop "
     "USER\n";
 
@@ -88,14 +96,10 @@ void set_switch(server &s, const std::string &name, const char *value) {
 }
 
 bool is_flag(const std::string &name) {
-    static const char *const all[] = {"--silent-transactions",
-                                      "--no-database-reset",
-                                      "--fail-reset",
-                                      "--drop-after-prelogin",
-                                      "--drop-at-login",
-                                      "--refuse",
-                                      "--garbage",
-                                      "--route-read-only"};
+    static const char *const all[] = {
+        "--silent-transactions", "--no-database-reset",   "--fail-reset",    "--utf8-columns", "--honour-no-metadata",
+        "--reuse-handles",       "--drop-after-prelogin", "--drop-at-login", "--refuse",       "--garbage",
+        "--route-read-only"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

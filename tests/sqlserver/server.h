@@ -41,6 +41,10 @@ struct server_switches {
     uint16_t route_port = 0;
     int64_t route_read_only = 0;       // only one with read-only intent
     std::string feature_acks = "\x0A"; // ids of features that are acknowledged when asked for
+    std::string encrypt_column;        // its name; encrypted for who negotiated COLUMNENCRYPTION
+    std::string classify_column;       // its name; labelled for who negotiated DATACLASSIFICATION
+    int64_t utf8_columns = 0;          // char data goes as UTF-8 to who negotiated UTF8_SUPPORT
+    int64_t honour_no_metadata = 0;    // as servers up to 2014: fNoMetaData of an RPC
     std::string fedauth_token;         // not empty: federated logins with this token are served
     std::string fedauth_user = "fedauth@standin.invalid";
     int64_t sspi_nonce = 32; // bytes of nonce in the first SSPI answer
@@ -90,6 +94,7 @@ bool server_kill(server &, uint16_t spid); // closes its connection. False: no s
 // server_report.cpp: JSON of one line
 std::string report_stats(const server &);
 std::string report_sessions(const server &);
+std::string report_state(const server &, uint16_t spid); // of one session; empty: no such session
 
 // wire_control.cpp
 bool control_open(server &, std::string &error);

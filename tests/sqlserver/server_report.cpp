@@ -171,4 +171,16 @@ std::string report_sessions(const server &s) {
     return o + "]";
 }
 
+std::string report_state(const server &s, uint16_t spid) {
+    for (const conn *c = s.first; c != nullptr; c = c->next) {
+        if (c->sess == nullptr || c->closing || c->spid != spid)
+            continue;
+        std::string o = "{";
+        for (const auto &[name, value] : session_state(c->sess))
+            json_string(o, name.c_str(), value);
+        return o + "}";
+    }
+    return "";
+}
+
 } // namespace sqlserver

@@ -27,6 +27,8 @@ const number_switch number_switches[] = {
     {"login-error-count", &server_switches::login_error_count},
     {"strict-framing", &server_switches::strict_framing},
     {"route-read-only", &server_switches::route_read_only},
+    {"utf8-columns", &server_switches::utf8_columns},
+    {"honour-no-metadata", &server_switches::honour_no_metadata},
     {"sspi-nonce", &server_switches::sspi_nonce},
 };
 
@@ -40,7 +42,16 @@ const engine_switch engine_switches[] = {
     {"silent-transactions", &engine_options::announce_text_transactions, false},
     {"no-database-reset", &engine_options::reset_keeps_database, true},
     {"fail-reset", &engine_options::fail_reset, true},
+    {"strict-descriptors", &engine_options::strict_descriptors, true},
+    {"reuse-handles", &engine_options::reuse_handles, true},
 };
+
+struct engine_number {
+    const char *name;
+    int64_t engine_options::*member;
+};
+
+const engine_number engine_numbers[] = {{"deadlocks", &engine_options::deadlocks}};
 
 bool parse_number(std::string_view text, int64_t &out) {
     std::string copy(text);
@@ -82,13 +93,17 @@ bool set_feature_acks(server &s, std::string_view text) {
     return true;
 }
 
-// Of the three below: nothing when the name is of another kind, else whether the value is one.
+// Of the ones below: nothing when the name is of another kind, else whether the value is one.
 std::optional<bool> set_text(server &s, std::string_view name, std::string_view value) {
     if (name == "route")
         return set_route(s, value);
     if (name == "feature-acks")
         return set_feature_acks(s, value);
-    if (name == "fedauth-token")
+    if (name == "encrypt-column")
+        s.sw.encrypt_column = value == "off" ? std::string_view() : value;
+    else if (name == "classify-column")
+        s.sw.classify_column = value == "off" ? std::string_view() : value;
+    else if (name == "fedauth-token")
         s.sw.fedauth_token = value == "off" ? std::string_view() : value;
     else if (name == "fedauth-user")
         s.sw.fedauth_user = value;
@@ -112,6 +127,9 @@ std::optional<bool> set_number(server &s, std::string_view name, std::string_vie
 
 std::optional<bool> set_engine(server &s, std::string_view name, std::string_view value) {
     engine_options &o = s.eng != nullptr ? engine_settings(s.eng) : s.opt.engine;
+    for (const engine_number &x : engine_numbers)
+        if (name == x.name)
+            return parse_number(value, o.*x.member);
     for (const engine_switch &x : engine_switches) {
         int64_t n = 0;
         if (name != x.name)

@@ -160,7 +160,7 @@ struct declaration {
     std::string name; // lower case, with the @
     type_info type;
     expr_ptr init;
-    bool output = false, is_table = false;
+    bool output = false, is_table = false, is_cursor = false;
     std::shared_ptr<table_def> table;
     int32_t line = 1;
 };
@@ -215,12 +215,23 @@ enum class stmt_kind : uint8_t {
     alter_constraint,
     execute_as,
     revert,
+    declare_cursor,
+    set_cursor,
+    open_cursor,
+    fetch,
+    close_cursor,
+    deallocate,
+    insert_bulk,
+    create_key,
+    open_key,
+    close_key,
 };
 
 struct stmt {
     stmt_kind kind = stmt_kind::nothing;
     int32_t line = 1;
-    std::string text; // option name, object kind, module's name, label, ...
+    uint32_t at = 0, length = 0; // in the batch's text
+    std::string text;            // option name, object kind, module's name, label, ...
     std::vector<std::string> words;
     object_path path;
     std::vector<object_path> paths;

@@ -199,9 +199,13 @@ static void load_object(catalog &out, cat_object &o, const std::string &body) {
 
 bool catalog_load(sqlite3 *db, const std::string &schema, catalog &out, std::string &error) {
     std::string q = quote_name(schema, '"');
-    std::string create = "CREATE TABLE IF NOT EXISTS " + q +
-                         ".\"$objects\" (id INTEGER PRIMARY KEY, \"schema\", name, type, body, created, quoted)";
+    std::string create =
+        "CREATE TABLE IF NOT EXISTS " + q +
+        ".\"$objects\" (id INTEGER PRIMARY KEY, \"schema\", name, type, body, created, quoted, modified, encrypted)";
     sqlite3_stmt *st = nullptr;
+    for (const char *column : {"modified", "encrypted"}) // files of an earlier version lack them; else it fails
+        sqlite3_exec(db, ("ALTER TABLE " + q + ".\"$objects\" ADD COLUMN " + column).c_str(), nullptr, nullptr,
+                     nullptr);
     out.schemas = {{"dbo", 1}, {"guest", 2}, {"information_schema", 3}, {"sys", 4}};
     if (sqlite3_exec(db, create.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK ||
         sqlite3_prepare_v2(db, ("SELECT * FROM " + q + ".\"$objects\" ORDER BY id").c_str(), -1, &st, nullptr) !=
@@ -222,6 +226,8 @@ bool catalog_load(sqlite3 *db, const std::string &schema, catalog &out, std::str
             o.type = text(3);
             o.created = sqlite3_column_int64(st, 5);
             o.quoted_identifier = sqlite3_column_int(st, 6) != 0;
+            o.modified = sqlite3_column_int64(st, 7);
+            o.encrypted = sqlite3_column_int(st, 8) != 0;
             if (o.type == "S")
                 out.schemas[lower(o.name)] = o.id;
             else
@@ -236,7 +242,7 @@ bool catalog_load(sqlite3 *db, const std::string &schema, catalog &out, std::str
 }
 
 std::string catalog_save_sql(const std::string &schema) {
-    return "INSERT OR REPLACE INTO " + quote_name(schema, '"') + ".\"$objects\" VALUES (?,?,?,?,?,?,?)";
+    return "INSERT OR REPLACE INTO " + quote_name(schema, '"') + ".\"$objects\" VALUES (?,?,?,?,?,?,?,?,?)";
 }
 
 } // namespace sqlserver

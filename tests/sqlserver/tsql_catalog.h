@@ -36,7 +36,8 @@ struct cat_object {
     std::string schema = "dbo", name, type; // U, V, P
     std::string table;                      // SQLite: its table
     std::string source;                     // V, P: CREATE text
-    int64_t created = 0;                    // as datetime_number
+    int64_t created = 0, modified = 0;      // as datetime_number
+    bool encrypted = false;                 // WITH ENCRYPTION: nobody sees the source
     std::vector<cat_column> columns;
     std::vector<cat_key> keys;
     int rowid_column = -1; // the column that is SQLite's rowid

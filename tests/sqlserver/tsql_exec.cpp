@@ -1,5 +1,6 @@
 // Runs statements: control flow, variables, errors, transactions, messages.
 #include "tsql_bind.h"
+#include "tsql_cursor.h"
 #include "tsql_functions.h"
 #include "tsql_types.h"
 
@@ -183,6 +184,8 @@ static void exec_throw(frame &f, const stmt &s) {
 static void exec_declare(frame &f, const stmt &s) {
     bool assigned = false;
     for (const declaration &d : s.declarations) {
+        if (d.is_cursor)
+            continue;
         if (d.is_table) {
             create_table_variable(f, d);
             continue;
@@ -195,8 +198,10 @@ static void exec_declare(frame &f, const stmt &s) {
             assigned = true;
         }
     }
-    if (assigned)
+    if (assigned) {
+        f.s->rowcount = 1;
         send_done(f, 0, 0xBE, 0);
+    }
 }
 
 static void exec_set_variable(frame &f, const stmt &s) {
@@ -230,7 +235,10 @@ static std::string tran_name(frame &f, const stmt &s) {
 
 static void exec_tran(frame &f, const stmt &s) {
     switch (s.kind) {
-    case stmt_kind::begin_tran: tran_begin(f, tran_name(f, s), true); break;
+    case stmt_kind::begin_tran:
+        tran_implicit(f); // and this one is nested in that
+        tran_begin(f, tran_name(f, s), true);
+        break;
     case stmt_kind::commit: tran_commit(f, true); break;
     case stmt_kind::rollback: tran_rollback(f, tran_name(f, s), true); break;
     default: tran_save(f, tran_name(f, s)); break;
@@ -260,8 +268,16 @@ static void exec_waitfor(frame &f, const stmt &s) {
 
 // --- control flow
 
+// IF and WHILE are statements of their own: what they ask is gone for what they run.
+static bool test_condition(frame &f, const stmt &s) {
+    bool holds = eval_condition(f, *s.e);
+    f.s->rowcount = 0;
+    f.s->last_error = 0;
+    return holds;
+}
+
 static flow exec_while(frame &f, const stmt &s) {
-    while (eval_condition(f, *s.e)) {
+    while (test_condition(f, s)) {
         flow r = run_block(f, s.body);
         if (r == flow::break_)
             break;
@@ -294,13 +310,27 @@ static flow exec_try(frame &f, const stmt &s) {
 static flow exec_return(frame &f, const stmt &s) {
     if (s.e != nullptr)
         f.return_status = static_cast<int32_t>(eval_as(f, *s.e, t_int).i64);
+    f.s->rowcount = 1; // a simple assignment, as SET @v
     return flow::return_;
+}
+
+// As if another process had locked what this one wants, the other way round.
+static void perhaps_deadlock(frame &f, const stmt &s) {
+    int64_t &left = f.s->eng->options.deadlocks;
+    bool changes = s.kind == stmt_kind::insert || s.kind == stmt_kind::update || s.kind == stmt_kind::delete_;
+    if (left <= 0 || f.s->trancount == 0 || !changes)
+        return;
+    left--;
+    fail(1205, 13, 51,
+         "Transaction (Process ID %d) was deadlocked on lock resources with another process and has been chosen as the "
+         "deadlock victim. Rerun the transaction.",
+         static_cast<int>(f.s->spid));
 }
 
 static flow run_kind(frame &f, const stmt &s) {
     switch (s.kind) {
     case stmt_kind::block: return run_block(f, s.body);
-    case stmt_kind::if_: return run_block(f, eval_condition(f, *s.e) ? s.body : s.other);
+    case stmt_kind::if_: return run_block(f, test_condition(f, s) ? s.body : s.other);
     case stmt_kind::while_: return exec_while(f, s);
     case stmt_kind::break_: return flow::break_;
     case stmt_kind::continue_: return flow::continue_;
@@ -339,6 +369,16 @@ static flow run_kind(frame &f, const stmt &s) {
     case stmt_kind::execute_as: exec_execute_as(f, s); break;
     case stmt_kind::revert: exec_revert(f, s); break;
     case stmt_kind::truncate: exec_truncate(f, s); break;
+    case stmt_kind::create_key:
+    case stmt_kind::open_key:
+    case stmt_kind::close_key: exec_symmetric_key(f, s); break;
+    case stmt_kind::insert_bulk: exec_insert_bulk(f, s); break;
+    case stmt_kind::set_cursor: exec_set_cursor(f, s); break;
+    case stmt_kind::declare_cursor: exec_declare_cursor(f, s); break;
+    case stmt_kind::open_cursor: exec_open_cursor(f, s); break;
+    case stmt_kind::fetch: exec_fetch(f, s); break;
+    case stmt_kind::close_cursor: exec_close_cursor(f, s); break;
+    case stmt_kind::deallocate: exec_deallocate(f, s); break;
     case stmt_kind::nothing:
     case stmt_kind::alter_constraint: send_done(f, 0, 0xFD, 0); break;
     case stmt_kind::unsupported: fail(40517, 16, 1, "%s is not supported by this server.", s.text.c_str());
@@ -353,16 +393,41 @@ static bool keeps_error(stmt_kind k) {
            k == stmt_kind::declare || k == stmt_kind::label || k == stmt_kind::goto_ || k == stmt_kind::raiserror;
 }
 
+// What FMTONLY keeps from running: it asks for the shape of results.
+static bool changes_something(stmt_kind k) {
+    return k == stmt_kind::insert || k == stmt_kind::update || k == stmt_kind::delete_ || k == stmt_kind::truncate ||
+           k == stmt_kind::create_table || k == stmt_kind::drop || k == stmt_kind::create_index ||
+           k == stmt_kind::create_module;
+}
+
+// @@ROWCOUNT after USE, SET of an option, PRINT, BEGIN TRAN, CREATE and their like is 0.
+static bool keeps_rowcount(stmt_kind k) {
+    return (keeps_error(k) && k != stmt_kind::raiserror) || k == stmt_kind::select || k == stmt_kind::insert ||
+           k == stmt_kind::update || k == stmt_kind::delete_ || k == stmt_kind::set_variable ||
+           k == stmt_kind::break_ || k == stmt_kind::continue_ || k == stmt_kind::declare_cursor ||
+           k == stmt_kind::fetch;
+}
+
 flow run_stmt(frame &f, const stmt &s) {
     sql_error e;
     if (f.h->cancelled())
         return flow::abort;
     if ((f.s->options.noexec || f.s->options.parseonly) && s.kind != stmt_kind::set_option)
         return flow::next;
+    if (showplan_instead(f, s))
+        return flow::next;
+    if (f.s->options.fmtonly && changes_something(s.kind)) {
+        send_done(f, 0, command_of(&s), 0);
+        return flow::next;
+    }
     try {
+        perhaps_deadlock(f, s);
         flow r = run_kind(f, s);
         if (!keeps_error(s.kind))
             f.s->last_error = 0;
+        if (!keeps_rowcount(s.kind))
+            f.s->rowcount = 0;
+        statistics_after(f, s);
         return r;
     } catch (const sql_error &thrown) {
         e = thrown; // handled outside of the catch block: sending may switch fibers

@@ -31,12 +31,23 @@ static void save_row(frame &f, const std::string &schema, const cat_object &o) {
     text(5, o.type == "U" ? object_text(o) : o.source);
     sqlite3_bind_int64(st, 6, o.created);
     sqlite3_bind_int(st, 7, o.quoted_identifier);
+    sqlite3_bind_int64(st, 8, o.modified);
+    sqlite3_bind_int(st, 9, o.encrypted);
     store_step(f, st, nullptr);
     sqlite3_reset(st);
 }
 
+// Later than the last change of any object, by what a datetime can tell apart, however fast one change follows the
+// other.
+static void touch(frame &f, cat_object &o) {
+    constexpr int64_t least = ticks_per_second / 250;
+    int64_t &last = f.s->eng->last_change;
+    last = o.modified = std::max(datetime_number(datetime_now(false)), last + least);
+}
+
 static void put_object(frame &f, database &db, const std::shared_ptr<cat_object> &o) {
     auto c = own_catalog(f, db);
+    touch(f, *o);
     save_row(f, store_attach(f.s, db), *o);
     c->objects[lower(o->schema + "." + o->name)] = o;
     c->next_id = std::max(c->next_id, o->id + 1);
@@ -391,6 +402,7 @@ static void create_module(frame &f, const stmt &s) {
     o->name = s.path.back();
     o->type = s.text;
     o->source = s.source;
+    o->encrypted = s.flag;
     o->quoted_identifier = f.s->options.quoted_identifier;
     if (o->name[0] == '#') { // a temporary procedure
         if (f.s->temps.count(lower(o->name)) && !s.alter)

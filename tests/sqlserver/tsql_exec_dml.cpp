@@ -85,7 +85,7 @@ static void send_output(frame &f, const stmt &s, const resolved &r, const output
 
 // --- INSERT
 
-static std::vector<size_t> insert_targets(frame &f, const stmt &s, const resolved &r) {
+static std::vector<size_t> insert_targets(const stmt &s, const resolved &r) {
     std::vector<size_t> out;
     for (const std::string &name : s.columns) {
         int i = object_column(*r.object, name);
@@ -99,11 +99,10 @@ static std::vector<size_t> insert_targets(frame &f, const stmt &s, const resolve
                  name.c_str());
         out.push_back(static_cast<size_t>(i));
     }
-    bool explicit_identity = f.s->identity_insert == lower(full_name(f, r));
     if (s.columns.empty() && !s.flag)
         for (size_t i = 0; i < r.object->columns.size(); i++) {
             const column_def &d = r.object->columns[i].def;
-            if (d.computed == nullptr && (!d.identity || explicit_identity))
+            if (d.computed == nullptr && !d.identity)
                 out.push_back(i);
         }
     return out;
@@ -160,27 +159,34 @@ static void set_identity(frame &f, const resolved &r, std::vector<value> &row, b
     f.scope_identity = f.s->last_identity = n;
 }
 
+void insert_row(frame &f, const resolved &r, std::vector<value> &row, const std::vector<bool> &have) {
+    const cat_object &o = *r.object;
+    for (size_t i = 0; i < row.size(); i++)
+        if (!have[i])
+            row[i] = eval_default(f, r, i);
+    if (o.identity_column >= 0)
+        set_identity(f, r, row, have[static_cast<size_t>(o.identity_column)]);
+    else
+        f.s->last_identity.reset(); // @@IDENTITY is of the last INSERT, which has none
+    fill_computed(f, r, row);
+    check_row(f, r, row, "INSERT");
+    row_insert(f, r, row);
+}
+
 void insert_rows(frame &f, const resolved &r, const std::vector<size_t> &targets, const row_set &set,
                  std::vector<std::vector<value>> *inserted) {
-    const cat_object &o = *r.object;
-    bool given = o.identity_column >= 0 &&
-                 std::find(targets.begin(), targets.end(), static_cast<size_t>(o.identity_column)) != targets.end();
+    size_t width = r.object->columns.size();
     write_scope write(f);
+    if (r.object->identity_column < 0)
+        f.s->last_identity.reset(); // also where there are no rows
     for (const auto &values : set.rows) {
-        std::vector<value> row(o.columns.size());
-        std::vector<bool> have(o.columns.size());
+        std::vector<value> row(width);
+        std::vector<bool> have(width);
         for (size_t i = 0; i < targets.size(); i++) {
             row[targets[i]] = column_value(f, r, targets[i], values[i], set.columns[i].type);
             have[targets[i]] = true;
         }
-        for (size_t i = 0; i < row.size(); i++)
-            if (!have[i])
-                row[i] = eval_default(f, r, i);
-        if (o.identity_column >= 0)
-            set_identity(f, r, row, given);
-        fill_computed(f, r, row);
-        check_row(f, r, row, "INSERT");
-        row_insert(f, r, row);
+        insert_row(f, r, row, have);
         if (inserted != nullptr)
             inserted->push_back(std::move(row));
     }
@@ -203,10 +209,15 @@ static query with_ctes(const stmt &s) {
     return q;
 }
 
-static void check_identity_columns(frame &f, const resolved &r, const std::vector<size_t> &targets) {
+static void check_identity_columns(frame &f, const stmt &s, const resolved &r, const std::vector<size_t> &targets) {
     const cat_object &o = *r.object;
     if (o.identity_column < 0)
         return;
+    if (s.columns.empty() && s.q != nullptr && !s.q->values.empty() && s.q->values[0].size() == targets.size() + 1)
+        fail(8101, 16, 1,
+             "An explicit value for the identity column in table '%s' can only be specified when a column list is used "
+             "and IDENTITY_INSERT is ON.",
+             o.name.c_str());
     bool given = std::find(targets.begin(), targets.end(), static_cast<size_t>(o.identity_column)) != targets.end();
     bool allowed = f.s->identity_insert == lower(full_name(f, r));
     if (given && !allowed)
@@ -224,8 +235,8 @@ static void check_identity_columns(frame &f, const resolved &r, const std::vecto
 void exec_insert(frame &f, const stmt &s) {
     resolved r;
     resolve_target(f, s.path, r);
-    std::vector<size_t> targets = insert_targets(f, s, r);
-    check_identity_columns(f, r, targets);
+    std::vector<size_t> targets = insert_targets(s, r);
+    check_identity_columns(f, s, r, targets);
     row_set set;
     if (s.flag)
         set.rows.emplace_back();

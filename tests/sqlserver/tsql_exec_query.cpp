@@ -85,7 +85,7 @@ void send_rows(frame &f, const row_set &set, uint16_t command, bool count) {
             f.h->row(row);
     }
     f.s->rowcount = static_cast<int64_t>(set.rows.size());
-    if (command != 0)
+    if (command != 0 && f.capture == nullptr)
         send_done(f, count ? done_count : 0, command, set.rows.size());
 }
 

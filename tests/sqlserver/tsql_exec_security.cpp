@@ -1,4 +1,5 @@
-// EXECUTE AS and REVERT: whose name the session goes by. Permissions are not modelled.
+// EXECUTE AS and REVERT: whose name the session goes by; symmetric keys that it has opened. Neither permissions nor
+// encryption are modelled.
 #include "tsql_bind.h"
 #include "tsql_functions.h"
 #include "tsql_types.h"
@@ -81,6 +82,32 @@ void exec_revert(frame &f, const stmt &s) {
                  "needed with 'Revert' statement depending on how the context was set with 'Execute As' statement.");
         all.pop_back();
     }
+    send_done(f, 0, 0xFD, 0);
+}
+
+void exec_symmetric_key(frame &f, const stmt &s) {
+    session *x = f.s;
+    std::string key = lower(x->db + "\n" + s.text);
+    bool known = x->eng->symmetric_keys.count(key) != 0;
+    if (s.kind == stmt_kind::create_key && known)
+        fail(15282, 16, 1,
+             "A key with name '%s' or user defined unique identifier already exists or you do not have "
+             "permissions to create it.",
+             s.text.c_str());
+    if (s.kind != stmt_kind::create_key && !s.flag && !known)
+        fail(15151, 16, 1,
+             "Cannot find the symmetric key '%s', because it does not exist or you do not have permission.",
+             s.text.c_str());
+    if (s.kind == stmt_kind::close_key && !s.flag && x->open_keys.count(key) == 0)
+        fail(15315, 16, 1, "The key '%s' is not open. Please open the key before using it.", s.text.c_str());
+    if (s.kind == stmt_kind::create_key)
+        x->eng->symmetric_keys.insert(key);
+    else if (s.kind == stmt_kind::open_key)
+        x->open_keys.insert(key);
+    else if (s.flag) // ALL
+        x->open_keys.clear();
+    else
+        x->open_keys.erase(key);
     send_done(f, 0, 0xFD, 0);
 }
 

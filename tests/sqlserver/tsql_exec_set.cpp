@@ -7,25 +7,38 @@ namespace sqlserver {
 struct bool_option {
     const char *name;
     bool set_options::*member;
+    bool listed = true; // by DBCC USEROPTIONS when it is on
 };
 
-static const bool_option bool_options[] = {{"ansi_nulls", &set_options::ansi_nulls},
-                                           {"ansi_null_dflt_on", &set_options::ansi_null_dflt_on},
-                                           {"ansi_null_dflt_off", &set_options::ansi_null_dflt_off},
-                                           {"ansi_padding", &set_options::ansi_padding},
-                                           {"ansi_warnings", &set_options::ansi_warnings},
-                                           {"arithabort", &set_options::arithabort},
-                                           {"arithignore", &set_options::arithignore},
-                                           {"concat_null_yields_null", &set_options::concat_null_yields_null},
-                                           {"cursor_close_on_commit", &set_options::cursor_close_on_commit},
-                                           {"implicit_transactions", &set_options::implicit_transactions},
-                                           {"nocount", &set_options::nocount},
-                                           {"numeric_roundabort", &set_options::numeric_roundabort},
-                                           {"quoted_identifier", &set_options::quoted_identifier},
-                                           {"xact_abort", &set_options::xact_abort},
-                                           {"fmtonly", &set_options::fmtonly},
-                                           {"noexec", &set_options::noexec},
-                                           {"parseonly", &set_options::parseonly}};
+static const bool_option bool_options[] = {
+    {"quoted_identifier", &set_options::quoted_identifier},
+    {"arithabort", &set_options::arithabort},
+    {"arithignore", &set_options::arithignore},
+    {"ansi_null_dflt_on", &set_options::ansi_null_dflt_on},
+    {"ansi_null_dflt_off", &set_options::ansi_null_dflt_off},
+    {"ansi_warnings", &set_options::ansi_warnings},
+    {"ansi_padding", &set_options::ansi_padding},
+    {"ansi_nulls", &set_options::ansi_nulls},
+    {"concat_null_yields_null", &set_options::concat_null_yields_null},
+    {"numeric_roundabort", &set_options::numeric_roundabort},
+    {"cursor_close_on_commit", &set_options::cursor_close_on_commit},
+    {"implicit_transactions", &set_options::implicit_transactions},
+    {"nocount", &set_options::nocount},
+    {"xact_abort", &set_options::xact_abort},
+    {"fmtonly", &set_options::fmtonly},
+    {"noexec", &set_options::noexec},
+    {"parseonly", &set_options::parseonly},
+    {"forceplan", &set_options::forceplan, false},
+    {"remote_proc_transactions", &set_options::remote_proc_transactions, false},
+    {"disable_def_cnst_chk", &set_options::disable_def_cnst_chk, false},
+    {"showplan_all", &set_options::showplan_all, false},
+    {"showplan_text", &set_options::showplan_text, false},
+    {"showplan_xml", &set_options::showplan_xml, false},
+    {"statistics io", &set_options::statistics_io, false},
+    {"statistics time", &set_options::statistics_time, false},
+    {"statistics profile", &set_options::statistics_profile, false},
+    {"statistics xml", &set_options::statistics_xml, false},
+};
 
 static const char *const isolation_names[] = {
     "", "read uncommitted", "read committed", "repeatable read", "serializable", "snapshot"};
@@ -52,6 +65,16 @@ static void set_isolation(frame &f, const std::string &words) {
     for (int32_t i = 1; i <= 5; i++)
         if (words == isolation_names[i])
             f.s->isolation = i;
+}
+
+static void set_deadlock_priority(set_options &o, const std::string &word) {
+    char *end = nullptr;
+    long n = strtol(word.c_str(), &end, 10);
+    if (word == "low" || word == "normal" || word == "high")
+        n = word == "low" ? -5 : word == "high" ? 5 : 0;
+    else if (word.empty() || *end != '\0' || n < -10 || n > 10)
+        fail(102, 15, 1, "Incorrect syntax near '%s'.", word.c_str());
+    o.deadlock_priority = static_cast<int32_t>(n);
 }
 
 static bool set_value(frame &f, const std::string &name, const stmt &s) {
@@ -84,11 +107,7 @@ static bool set_value(frame &f, const std::string &name, const stmt &s) {
     } else if (name == "deadlock_priority") {
         type_info t;
         value v = eval_expr(f, *s.e, t);
-        std::string word = lower(to_text(v, t));
-        o.deadlock_priority = word == "low"      ? -5
-                              : word == "high"   ? 5
-                              : word == "normal" ? 0
-                                                 : static_cast<int32_t>(v.i64);
+        set_deadlock_priority(o, lower(to_text(v, t)));
     } else {
         return false;
     }
@@ -121,9 +140,8 @@ static bool set_switch(set_options &o, const std::string &name, bool on) {
 }
 
 static bool is_switch_ignored(const std::string &name) {
-    static const char *const all[] = {"statistics",   "showplan_all", "showplan_text",
-                                      "showplan_xml", "forceplan",    "remote_proc_transactions",
-                                      "fips_flagger", "offsets",      "disable_def_cnst_chk"};
+    static const char *const all[] = {"fips_flagger", "offsets",   "select",    "from",  "order",  "compute",
+                                      "table",        "procedure", "statement", "param", "execute"};
     for (const char *n : all)
         if (name == n)
             return true;
@@ -161,6 +179,26 @@ void exec_use(frame &f, const stmt &s) {
     send_done(f, 0, 0xB9, 0);
 }
 
+const char *isolation_name(int32_t level) {
+    return isolation_names[level];
+}
+
+std::vector<std::pair<std::string, std::string>> options_listed(const set_options &o) {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const bool_option &b : bool_options)
+        out.emplace_back(upper(b.name), o.*b.member ? "ON" : "OFF");
+    out.emplace_back("LANGUAGE", o.language);
+    out.emplace_back("DATEFORMAT", o.date_format);
+    out.emplace_back("DATEFIRST", std::to_string(o.date_first));
+    out.emplace_back("TEXTSIZE", std::to_string(o.text_size));
+    out.emplace_back("ROWCOUNT", std::to_string(o.rowcount));
+    out.emplace_back("LOCK_TIMEOUT", std::to_string(o.lock_timeout));
+    out.emplace_back("QUERY_GOVERNOR_COST_LIMIT", std::to_string(o.query_governor));
+    out.emplace_back("DEADLOCK_PRIORITY", std::to_string(o.deadlock_priority));
+    out.emplace_back("CONTEXT_INFO", hex_text(o.context_info));
+    return out;
+}
+
 static void user_options(frame &f) {
     const set_options &o = f.s->options;
     row_set set;
@@ -172,7 +210,7 @@ static void user_options(frame &f) {
     add("datefirst", std::to_string(o.date_first));
     add("lock_timeout", std::to_string(o.lock_timeout));
     for (const bool_option &b : bool_options)
-        if (o.*b.member)
+        if (o.*b.member && b.listed)
             add(b.name, "SET");
     add("isolation level", isolation_names[f.s->isolation]);
     send_rows(f, set, 0xC1, true);

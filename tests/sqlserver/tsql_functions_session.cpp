@@ -1,4 +1,5 @@
 // @@variables and the functions of session, server, database and catalog.
+#include "tsql_cursor.h"
 #include "tsql_functions.h"
 #include "tsql_types.h"
 
@@ -46,8 +47,14 @@ value g_procid(const bound &, args_t &, eval_context &c) {
 value g_zero(const bound &, args_t &, eval_context &) {
     return value_int(0);
 }
-value g_fetch_status(const bound &, args_t &, eval_context &) {
-    return value_int(0);
+value g_fetch_status(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->fetch_status);
+}
+value g_cursor_rows(const bound &, args_t &, eval_context &c) {
+    return value_int(c.f.s->cursor_rows);
+}
+value f_cursor_status(const bound &, args_t &a, eval_context &c) {
+    return value_int(cursor_status(c.f, a[0].text, a[1].text));
 }
 value g_lock_timeout(const bound &, args_t &, eval_context &c) {
     return value_int(c.f.s->options.lock_timeout);
@@ -203,7 +210,7 @@ object_ptr object_by_id(eval_context &c, int64_t id) {
 
 value f_object_name(const bound &self, args_t &a, eval_context &c) {
     object_ptr o = object_by_id(c, a[0].i64);
-    if (o == nullptr)
+    if (o == nullptr || (self.text == "object_definition" && (o->encrypted || o->source.empty())))
         return {};
     return value_text(self.text == "object_schema_name"  ? o->schema
                       : self.text == "object_definition" ? o->source
@@ -455,7 +462,8 @@ const function_row rows[] = {
     {"@@nestlevel", 0, 0, "", t_int, g_nestlevel},
     {"@@procid", 0, 0, "", t_int, g_procid},
     {"@@fetch_status", 0, 0, "", t_int, g_fetch_status},
-    {"@@cursor_rows", 0, 0, "", t_int, g_zero},
+    {"@@cursor_rows", 0, 0, "", t_int, g_cursor_rows},
+    {"cursor_status", 2, 2, "s", t_smallint, f_cursor_status},
     {"@@lock_timeout", 0, 0, "", t_int, g_lock_timeout},
     {"@@textsize", 0, 0, "", t_int, g_textsize},
     {"@@datefirst", 0, 0, "", t_tinyint, g_datefirst},

@@ -4,6 +4,9 @@
 #include "tsql_text.h"
 #include "tsql_types.h"
 
+#include <cerrno>
+#include <cstdlib>
+
 namespace sqlserver {
 
 const token &peek(const parser &p, size_t ahead) {
@@ -85,10 +88,15 @@ object_path path(parser &p) {
 
 int64_t integer(parser &p) {
     bool minus = accept_symbol(p, "-");
-    if (peek(p).kind != token_kind::integer || peek(p).text.size() > 18)
+    const token &t = peek(p);
+    bool digits = t.kind == token_kind::integer || (t.kind == token_kind::decimal_ && t.text.size() == 19);
+    std::string text = (minus ? "-" : "") + t.text;
+    errno = 0;
+    int64_t n = std::strtoll(text.c_str(), nullptr, 10);
+    if (!digits || errno != 0 || text.find('.') != std::string::npos)
         syntax_error(p);
-    int64_t n = std::stoll(p.tokens[p.at++].text);
-    return minus ? -n : n;
+    p.at++;
+    return n;
 }
 
 std::string text_since(const parser &p, size_t first) {

@@ -19,7 +19,7 @@ struct parser {
     std::string sql;
     std::vector<token> tokens;
     size_t at = 0;
-    std::set<std::string> variables;
+    std::set<std::string> variables, cursors; // cursors: those of them that are cursor variables
     std::vector<std::string> loops;
     int depth = 0;
 };

@@ -248,7 +248,27 @@ static stmt_ptr parse_create_index(parser &p) {
 }
 
 // PROCEDURE and VIEW: the body is parsed now for its syntax, and again from the source when it is used.
+// RECOMPILE, ENCRYPTION, SCHEMABINDING, EXECUTE AS OWNER ...
+static void parse_module_option(parser &p, stmt &s) {
+    s.flag = s.flag || is_word(p, "encryption");
+    bool execute = is_word(p, "exec") || is_word(p, "execute");
+    p.at++;
+    if (execute) {
+        expect_word(p, "as");
+        p.at++;
+    }
+}
+
+// What the server keeps: as written, but CREATE for ALTER, and blanks for OR ALTER. `from` and `kind`: where CREATE or
+// ALTER and where PROCEDURE or VIEW begin.
+static std::string module_text(const std::string &sql, size_t from, size_t kind) {
+    std::string words = sql.substr(from, kind - from);
+    bool altered = lower(words).find("alter") != std::string::npos;
+    return altered ? sql.substr(0, from) + "CREATE" + (words.size() > 8 ? "   " : " ") + sql.substr(kind) : sql;
+}
+
 static stmt_ptr parse_module(parser &p, bool alter, bool or_alter) {
+    size_t kind = p.at, first = kind - (or_alter ? 3 : 1);
     auto s = new_stmt(p, stmt_kind::create_module);
     s->alter = alter;
     s->or_alter = or_alter;
@@ -265,11 +285,9 @@ static stmt_ptr parse_module(parser &p, bool alter, bool or_alter) {
     if (!view)
         s->declarations = parse_module_parameters(p);
     if (accept_word(p, "with"))
-        do {
-            p.at++;
-            if (accept_word(p, "as"))
-                p.at++;
-        } while (accept_symbol(p, ","));
+        do
+            parse_module_option(p, *s);
+        while (accept_symbol(p, ","));
     if (accept_word(p, "for"))
         p.at++;
     expect_word(p, "as");
@@ -285,7 +303,7 @@ static stmt_ptr parse_module(parser &p, bool alter, bool or_alter) {
             if (!accept_symbol(p, ";"))
                 s->body.push_back(parse_stmt(p));
     }
-    s->source = p.sql;
+    s->source = module_text(p.sql, p.tokens[first].offset, p.tokens[kind].offset);
     p.variables = outer;
     return s;
 }
@@ -327,6 +345,14 @@ stmt_ptr parse_create(parser &p) {
         return parse_create_index(p);
     if (is_word(p, "proc") || is_word(p, "procedure") || is_word(p, "view"))
         return parse_module(p, false, or_alter);
+    if (is_word(p, "symmetric") && is_word(p, "key", 1)) {
+        auto s = new_stmt(p, stmt_kind::create_key);
+        p.at += 2;
+        s->text = name(p);
+        while (peek(p).kind != token_kind::end && !is_symbol(p, ";"))
+            p.at++;
+        return s;
+    }
     if (is_word(p, "database"))
         return parse_create_database(p);
     if (is_word(p, "schema")) {

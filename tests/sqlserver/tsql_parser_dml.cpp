@@ -1,4 +1,5 @@
 // Parser: INSERT, UPDATE, DELETE and SET.
+#include "tsql_cursor.h"
 #include "tsql_parser.h"
 #include "tsql_text.h"
 
@@ -33,14 +34,39 @@ static void parse_target(parser &p, stmt &s) {
     skip_table_hints(p);
 }
 
+// INSERT BULK t (column type [COLLATE name], ...) [WITH (KEEP_NULLS, ORDER (...), ...)]. The types are not needed: the
+// data comes with its own.
+static void parse_bulk(parser &p, stmt &s) {
+    s.path = path(p);
+    if (accept_symbol(p, "(")) {
+        do {
+            std::string user_type;
+            s.columns.push_back(name(p));
+            parse_type(p, &user_type);
+            if (accept_word(p, "collate"))
+                name(p);
+            accept_word(p, "not");
+            accept_word(p, "null");
+        } while (accept_symbol(p, ","));
+        expect_symbol(p, ")");
+    }
+    if (!accept_word(p, "with"))
+        return;
+    expect_symbol(p, "(");
+    for (int depth = 1; depth > 0; p.at++) {
+        if (peek(p).kind == token_kind::end)
+            syntax_error(p);
+        depth += is_symbol(p, "(") ? 1 : is_symbol(p, ")") ? -1 : 0;
+        s.words.push_back(peek(p).lower);
+    }
+}
+
 stmt_ptr parse_insert(parser &p) {
     auto s = new_stmt(p, stmt_kind::insert);
     p.at++;
-    if (is_word(p, "bulk")) {
-        s->kind = stmt_kind::unsupported;
-        s->text = "INSERT BULK";
-        while (peek(p).kind != token_kind::end)
-            p.at++;
+    if (accept_word(p, "bulk")) {
+        s->kind = stmt_kind::insert_bulk;
+        parse_bulk(p, *s);
         return s;
     }
     bool percent = false;
@@ -133,6 +159,8 @@ stmt_ptr parse_delete(parser &p) {
 }
 
 static stmt_ptr parse_set_variable(parser &p) {
+    if (p.cursors.count(peek(p).lower) != 0)
+        return parse_set_cursor(p);
     auto s = new_stmt(p, stmt_kind::set_variable);
     check_variable(p, peek(p));
     s->sets.push_back(parse_assignment(p));
@@ -161,16 +189,13 @@ stmt_ptr parse_set(parser &p) {
         p.at++;
         s->text = "identity_insert";
         s->path = path(p);
-    } else if (is_word(p, "statistics")) {
-        p.at++;
-        s->text = "statistics";
-        p.at++;
     } else {
+        bool statistics = accept_word(p, "statistics"); // STATISTICS IO, TIME ON
         do {
             s->text = s->words.empty() ? peek(p).lower : s->text;
             if (peek(p).kind != token_kind::name)
                 syntax_error(p);
-            s->words.push_back(p.tokens[p.at++].lower);
+            s->words.push_back((statistics ? "statistics " : "") + p.tokens[p.at++].lower);
         } while (accept_symbol(p, ","));
     }
     if (accept_word(p, "on"))

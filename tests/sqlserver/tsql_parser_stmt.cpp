@@ -1,4 +1,5 @@
 // Parser: statements of control flow, variables, SET, transactions, EXEC, errors.
+#include "tsql_cursor.h"
 #include "tsql_parser.h"
 #include "tsql_text.h"
 
@@ -122,11 +123,7 @@ static stmt_ptr parse_declare(parser &p) {
         declaration d;
         d.line = peek(p).line;
         if (peek(p).kind != token_kind::variable) {
-            s->kind = stmt_kind::unsupported;
-            s->text = "DECLARE CURSOR";
-            while (!begins_statement(p))
-                p.at++;
-            return s;
+            return parse_declare_cursor(p);
         }
         const token &t = p.tokens[p.at++];
         d.name = t.lower;
@@ -144,6 +141,9 @@ static stmt_ptr parse_declare(parser &p) {
         if (accept_word(p, "table")) {
             d.is_table = true;
             d.table = parse_table_def(p);
+        } else if (accept_word(p, "cursor")) {
+            d.is_cursor = true;
+            p.cursors.insert(d.name);
         } else {
             d.type = parse_type(p);
             if (accept_symbol(p, "="))
@@ -218,6 +218,35 @@ static stmt_ptr parse_revert(parser &p) {
     p.at += 2;
     expect_symbol(p, "=");
     s->e = parse_expr(p);
+    return s;
+}
+
+// SETUSER 'name' and SETUSER: the old EXECUTE AS USER and REVERT.
+static stmt_ptr parse_setuser(parser &p) {
+    auto s = new_stmt(p, stmt_kind::revert);
+    p.at++;
+    if (peek(p).kind != token_kind::string_ && peek(p).kind != token_kind::nstring)
+        return s;
+    s->kind = stmt_kind::execute_as;
+    s->text = "user";
+    s->e = parse_expr(p);
+    if (is_word(p, "with") && is_word(p, "noreset", 1))
+        p.at += 2;
+    return s;
+}
+
+// OPEN SYMMETRIC KEY k DECRYPTION BY ...; CLOSE SYMMETRIC KEY k; CLOSE ALL SYMMETRIC KEYS. Else of a cursor.
+static stmt_ptr parse_open_or_close(parser &p) {
+    bool all = is_word(p, "all", 1) && is_word(p, "symmetric", 2);
+    if (!all && !(is_word(p, "symmetric", 1) && is_word(p, "key", 2)))
+        return parse_cursor_name(p);
+    auto s = new_stmt(p, is_word(p, "open") ? stmt_kind::open_key : stmt_kind::close_key);
+    s->flag = all;
+    p.at += all ? 4 : 3;
+    if (!all)
+        s->text = name(p);
+    while (s->kind == stmt_kind::open_key && !begins_statement(p))
+        p.at++;
     return s;
 }
 
@@ -370,6 +399,7 @@ static stmt_ptr parse_ignored(parser &p) {
 
 stmt_ptr parse_stmt(parser &p) {
     enter(p);
+    size_t first = p.at;
     const token &t = peek(p);
     stmt_ptr s;
     if (is_symbol(p, "(")) {
@@ -395,6 +425,7 @@ stmt_ptr parse_stmt(parser &p) {
                                                                 {"exec", parse_exec},
                                                                 {"execute", parse_exec},
                                                                 {"revert", parse_revert},
+                                                                {"setuser", parse_setuser},
                                                                 {"raiserror", parse_raiserror},
                                                                 {"throw", parse_throw},
                                                                 {"waitfor", parse_waitfor},
@@ -403,10 +434,10 @@ stmt_ptr parse_stmt(parser &p) {
                                                                 {"alter", parse_alter},
                                                                 {"drop", parse_drop},
                                                                 {"merge", parse_unsupported},
-                                                                {"open", parse_unsupported},
-                                                                {"close", parse_unsupported},
-                                                                {"fetch", parse_unsupported},
-                                                                {"deallocate", parse_unsupported},
+                                                                {"open", parse_open_or_close},
+                                                                {"close", parse_open_or_close},
+                                                                {"fetch", parse_fetch},
+                                                                {"deallocate", parse_cursor_name},
                                                                 {"grant", parse_ignored},
                                                                 {"revoke", parse_ignored},
                                                                 {"deny", parse_ignored},
@@ -433,6 +464,9 @@ stmt_ptr parse_stmt(parser &p) {
         if (s == nullptr)
             syntax_error(p);
     }
+    const token &last = p.tokens[p.at > first ? p.at - 1 : first];
+    s->at = p.tokens[first].offset;
+    s->length = last.offset + last.length - s->at;
     accept_symbol(p, ";");
     p.depth--;
     return s;

@@ -187,8 +187,6 @@ flow call_procedure(frame &caller, const object_path &path, std::vector<call_arg
     status = 0;
     std::string name = lower(path.back());
     if (system_procedure fn = find_system_procedure(name); fn != nullptr) {
-        if (name != "sp_executesql" && name != "sp_execute" && name != "sp_prepexec" && name != "sp_prepexecrpc")
-            return fn(caller, arguments, status);
         return fn(caller, arguments, status);
     }
     resolved p;
@@ -248,6 +246,8 @@ flow exec_procedure(frame &f, const stmt &s) {
     }
     if (!f.in_proc)
         f.h->return_status(status);
+    if (f.capture != nullptr && r != flow::abort)
+        return r;
     f.s->done_sent = true;
     f.h->done(f.in_proc ? done_kind::done_in_proc : done_kind::done_proc, r == flow::abort ? done_error : uint16_t{0},
               0xE0, 0);

@@ -68,6 +68,8 @@ bool session_reset(session *s, bool keep_tran, host &h) {
         roll_back(s, h);
     drop_temps(s, h);
     app_locks_release(s, true, !keep_tran);
+    cursors_forget(s);
+    s->bulk.reset();
     s->handles.clear();
     s->next_handle = 1;
     s->options = s->login_options;
@@ -79,6 +81,9 @@ bool session_reset(session *s, bool keep_tran, host &h) {
     s->batch_identity.reset();
     s->identity_insert.clear();
     s->trace_flags.clear();
+    s->open_keys.clear();
+    s->documents.clear();
+    s->next_document = 1;
     s->rowcount = s->last_error = 0;
     h.env_text(env::reset_ack, "", "");
     return true;

@@ -26,7 +26,10 @@ struct set_options {
     bool ansi_nulls = true, ansi_null_dflt_on = true, ansi_null_dflt_off = false, ansi_padding = true,
          ansi_warnings = true, arithabort = false, arithignore = false, concat_null_yields_null = true,
          cursor_close_on_commit = false, implicit_transactions = false, nocount = false, numeric_roundabort = false,
-         quoted_identifier = true, xact_abort = false, fmtonly = false, noexec = false, parseonly = false;
+         quoted_identifier = true, xact_abort = false, fmtonly = false, noexec = false, parseonly = false,
+         forceplan = false, remote_proc_transactions = false, disable_def_cnst_chk = false, showplan_all = false,
+         showplan_text = false, showplan_xml = false, statistics_io = false, statistics_time = false,
+         statistics_profile = false, statistics_xml = false;
     int32_t text_size = 4096, date_first = 7, lock_timeout = -1, query_governor = 0, deadlock_priority = 0;
     int16_t language_id = 0;
     int64_t rowcount = 0;
@@ -36,6 +39,14 @@ struct set_options {
 struct prepared {
     std::string text;
     std::string parameters;
+    bool call = false; // `text` names a procedure: sp_prepexecrpc
+};
+
+// INSERT BULK whose data is due.
+struct bulk_load {
+    std::string table; // database.schema.table
+    std::vector<std::string> columns;
+    bool keep_nulls = false;
 };
 
 struct savepoint {
@@ -61,10 +72,11 @@ struct engine {
     std::map<std::string, uint16_t> global_owners;
     std::multimap<std::string, app_lock> app_locks; // resource
     std::map<std::string, std::string> app_roles;   // lower database, name: password
+    std::set<std::string> symmetric_keys;           // lower "database\nname"
     std::set<int32_t> trace_flags;                  // DBCC TRACEON (n, -1)
-    uint64_t schema_version = 1, next_tran = 1, next_temp = 1;
+    uint64_t schema_version = 1, next_tran = 0x3300000001, next_temp = 1;
     uint16_t next_spid = 51;
-    int64_t started = 0;
+    int64_t started = 0, last_change = 0; // as datetime_number
     sqlite3 *setup = nullptr;
 };
 
@@ -115,12 +127,20 @@ struct session {
     frame *active_frame = nullptr;
     const plan *active_plan = nullptr;
     std::optional<sql_error> function_error;
-    std::map<int32_t, prepared> handles;
-    int32_t next_handle = 1;
+    std::map<int32_t, prepared> handles, cursor_handles;
+    int32_t next_handle = 1, next_cursor_handle = 0x40000001, next_api_cursor = 0x0ABCDEF1;
+    std::map<std::string, std::shared_ptr<struct cursor>> cursors; // global ones, lower name
+    std::map<int32_t, std::shared_ptr<struct cursor>> api_cursors;
+    std::optional<bulk_load> bulk;
+    int fetch_status = 0;
+    int64_t cursor_rows = 0;
     std::map<std::string, value> context;
     std::vector<std::string> read_only_context;
     std::vector<impersonated> impersonation;
-    std::set<int32_t> trace_flags;                        // of this session
+    std::set<int32_t> trace_flags;            // of this session
+    std::set<std::string> open_keys;          // symmetric keys, lower "database\nname"
+    std::map<int32_t, std::string> documents; // sp_xml_preparedocument
+    int32_t next_document = 1;
     std::optional<int64_t> last_identity, batch_identity; // @@IDENTITY; SCOPE_IDENTITY() of batches
     std::string identity_insert;                          // lower db.schema.table
     int64_t rowcount = 0;
@@ -144,7 +164,9 @@ struct frame {
     frame *parent = nullptr;
     std::shared_ptr<const batch> tree;
     std::unordered_map<std::string, variable> variables;
-    std::map<std::string, object_ptr> tables; // table variables
+    std::map<std::string, object_ptr> tables;                      // table variables
+    std::map<std::string, std::shared_ptr<struct cursor>> cursors; // local ones, lower name
+    std::map<std::string, std::shared_ptr<struct cursor>> cursor_variables;
     std::vector<std::string> own_temps;
     std::string procedure;
     int32_t procedure_id = 0;
@@ -175,6 +197,8 @@ void drop_temp(session *s, const std::string &lower_name, host *h);
 void session_defaults(session *s);
 // Sets the language and the date settings that come with it, by name or English name. False: unknown.
 bool language_apply(set_options &o, std::string_view name);
+
+void cursors_forget(session *s); // tsql_cursor.cpp: those of the session and their handles
 
 // --- tsql_tran.cpp: transactions
 void tran_begin(frame &f, const std::string &name, bool by_text);
@@ -222,12 +246,22 @@ void exec_delete(frame &f, const stmt &s);
 void exec_ddl(frame &f, const stmt &s);
 void create_table_variable(frame &f, const declaration &d);
 void exec_set(frame &f, const stmt &s);
+// What SET can set, by its name there in upper case: ON, OFF, numbers and words as SET takes them.
+std::vector<std::pair<std::string, std::string>> options_listed(const set_options &o);
+const char *isolation_name(int32_t level);
 void exec_use(frame &f, const stmt &s);
+void exec_insert_bulk(frame &f, const stmt &s);
+void run_bulk_load(frame &f, const bulk_load &load, bulk_source &source);
+// tsql_statistics.cpp: SET STATISTICS and SHOWPLAN
+bool showplan_instead(frame &f, const stmt &s); // true: the statement must not run
+void statistics_after(frame &f, const stmt &s);
+void statistics_of_compilation(frame &f);
 void exec_dbcc(frame &f, const stmt &s);
 void exec_trace_flags(frame &f, const stmt &s);
 void exec_execute_as(frame &f, const stmt &s);
 void exec_revert(frame &f, const stmt &s);
-std::string current_login(const session *s); // under EXECUTE AS
+void exec_symmetric_key(frame &f, const stmt &s); // CREATE, OPEN, CLOSE
+std::string current_login(const session *s);      // under EXECUTE AS
 std::string current_user(const session *s);
 std::string new_cookie();
 bool app_lock_free(const session *s, const std::string &resource, bool exclusive); // of locks of other sessions
@@ -242,6 +276,8 @@ void query_rows(frame &f, const query &q, const void *key, row_set &out);
 void send_rows(frame &f, const row_set &set, uint16_t command, bool count);
 object_ptr create_table(frame &f, const object_path &path, const table_def &def);
 struct resolved;
+// One row inside a write_scope; `have`: the columns with a value, the others get their default.
+void insert_row(frame &f, const resolved &r, std::vector<value> &row, const std::vector<bool> &have);
 void insert_rows(frame &f, const resolved &r, const std::vector<size_t> &targets, const row_set &set,
                  std::vector<std::vector<value>> *inserted);
 

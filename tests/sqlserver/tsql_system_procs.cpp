@@ -3,6 +3,7 @@
 #include "tsql_system_procs.h"
 
 #include "tsql_bind.h"
+#include "tsql_cursor.h"
 #include "tsql_functions.h"
 #include "tsql_parser.h"
 #include "tsql_types.h"
@@ -58,6 +59,16 @@ flow sp_executesql(frame &f, arguments_t &all, int32_t &status) {
     return r;
 }
 
+int32_t keep_prepared(session *s, prepared p) {
+    int32_t handle = 1;
+    while (s->eng->options.reuse_handles && s->handles.count(handle) != 0)
+        handle++;
+    if (!s->eng->options.reuse_handles)
+        handle = s->next_handle++;
+    s->handles[handle] = std::move(p);
+    return handle;
+}
+
 int32_t new_handle(frame &f, const std::string &text, const std::string &parameters) {
     session *s = f.s;
     std::optional<sql_error> wrong;
@@ -71,9 +82,7 @@ int32_t new_handle(frame &f, const std::string &text, const std::string &paramet
         send_message(f, *wrong);
     if (wrong)
         fail(8180, 16, 1, "Statement(s) could not be prepared.");
-    int32_t handle = s->next_handle++;
-    s->handles[handle] = {text, parameters};
-    return handle;
+    return keep_prepared(s, {text, parameters, false});
 }
 
 // sp_prepare @handle OUTPUT, @params, @stmt [, @options]
@@ -114,10 +123,24 @@ const prepared &find_handle(frame &f, const call_argument &a) {
     return found->second;
 }
 
-flow sp_execute(frame &f, arguments_t &all, int32_t &) {
+// The arguments from `first` on are the procedure's.
+flow call_with_rest(frame &f, const std::string &name, arguments_t &all, size_t first, int32_t &status) {
+    auto from = all.begin() + static_cast<std::ptrdiff_t>(std::min(first, all.size()));
+    arguments_t rest(from, all.end());
+    parser p;
+    p.sql = name;
+    p.tokens = lex(name, true);
+    flow r = call_procedure(f, path(p), rest, status);
+    std::copy(rest.begin(), rest.end(), from);
+    return r;
+}
+
+flow sp_execute(frame &f, arguments_t &all, int32_t &status) {
     if (all.empty())
         fail(201, 16, 10, "Procedure or function 'sp_execute' expects parameter '@handle', which was not supplied.");
     prepared p = find_handle(f, all[0]);
+    if (p.call)
+        return call_with_rest(f, p.text, all, 1, status);
     return run_prepared(f, p.text, p.parameters, all, 1);
 }
 
@@ -133,6 +156,20 @@ flow sp_prepexec(frame &f, arguments_t &all, int32_t &) {
     all[0].type = t_int;
     all[0].output = true;
     return run_prepared(f, text, parameters, all, 3);
+}
+
+// sp_prepexecrpc @handle OUTPUT, @procedure, values...
+flow sp_prepexecrpc(frame &f, arguments_t &all, int32_t &status) {
+    if (all.size() < 2)
+        fail(201, 16, 10,
+             "Procedure or function 'sp_prepexecrpc' expects parameter '@rpccall', which was not supplied.");
+    std::string name = convert(all[1].val, all[1].type, t_max).text;
+    if (!all[0].val.null)
+        f.s->handles.erase(static_cast<int32_t>(convert(all[0].val, all[0].type, t_bigint).i64));
+    all[0].val = value_int(keep_prepared(f.s, {name, "", true}));
+    all[0].type = t_int;
+    all[0].output = true;
+    return call_with_rest(f, name, all, 2, status);
 }
 
 flow sp_unprepare(frame &f, arguments_t &all, int32_t &) {
@@ -250,6 +287,25 @@ flow sp_unsetapprole(frame &f, arguments_t &all, int32_t &) {
     return flow::next;
 }
 
+// sp_xml_preparedocument @hdoc OUTPUT, @xmltext
+flow sp_xml_preparedocument(frame &f, arguments_t &all, int32_t &) {
+    if (all.empty())
+        fail(201, 16, 10,
+             "Procedure or function 'sp_xml_preparedocument' expects parameter '@hdoc', which was not supplied.");
+    int32_t handle = f.s->next_document;
+    f.s->next_document += 2;
+    f.s->documents[handle] = text_argument(all, 1, "@xmltext");
+    all[0].val = value_int(handle);
+    all[0].type = t_int;
+    return flow::next;
+}
+
+flow sp_xml_removedocument(frame &f, arguments_t &all, int32_t &) {
+    if (f.s->documents.erase(static_cast<int32_t>(int_argument(all, 0, "@hdoc"))) == 0)
+        fail(6607, 16, 3, "sp_xml_removedocument: The value supplied for parameter number 1 is invalid.");
+    return flow::next;
+}
+
 flow do_nothing(frame &, arguments_t &, int32_t &) {
     return flow::next;
 }
@@ -361,13 +417,44 @@ flow sp_datatype_info(frame &f, arguments_t &, int32_t &) {
         {{"@x", ""}});
 }
 
-flow sp_helptext(frame &f, arguments_t &all, int32_t &) {
-    return run_catalog(f, "SELECT definition AS [Text] FROM sys.sql_modules WHERE object_id = OBJECT_ID(@n)",
-                       {{"@n", text_argument(all, 0, "@objname")}});
+// A row for each line, or for 255 characters of it; the line's end stays on it.
+void add_lines(row_set &set, const std::string &text) {
+    constexpr size_t longest = 255;
+    for (size_t from = 0; from < text.size();) {
+        size_t end = std::min(text.find('\n', from), text.size() - 1) + 1;
+        std::string line = text.substr(from, end - from);
+        for (size_t at = 0, units = utf16_length(line); at < units; at += longest)
+            set.rows.push_back({value_text(utf16_substring(line, at, longest))});
+        from = end;
+    }
 }
 
-flow sp_refused(frame &, arguments_t &, int32_t &) {
-    fail(40517, 16, 1, "Server cursors are not supported by this server.");
+flow sp_helptext(frame &f, arguments_t &all, int32_t &status) {
+    std::string name = text_argument(all, 0, "@objname");
+    parser p;
+    p.sql = name;
+    p.tokens = lex(name, true);
+    resolved r;
+    if (!resolve(f, path(p), r)) {
+        status = 1;
+        fail(15009, 16, 1, "The object '%s' does not exist in database '%s' or is invalid for this operation.",
+             name.c_str(), f.s->db.c_str());
+    }
+    if (r.object->source.empty()) {
+        status = 1;
+        fail(15197, 16, 1, "There is no text for object '%s'.", name.c_str());
+    }
+    if (r.object->encrypted) {
+        f.h->message(15471, 1, 10, "The text for object '" + name + "' is encrypted.", "sp_helptext", 1);
+        return flow::next;
+    }
+    row_set set;
+    set.columns = {{"Text", {type_id::nvarchar_, 255, 0, 0}, true, false, false}};
+    add_lines(set, r.object->source);
+    frame inner = f;
+    inner.in_proc = true;
+    send_rows(inner, set, 0xC1, true);
+    return flow::next;
 }
 
 const std::pair<const char *, system_procedure> procedures[] = {
@@ -375,6 +462,7 @@ const std::pair<const char *, system_procedure> procedures[] = {
     {"sp_prepare", sp_prepare},
     {"sp_execute", sp_execute},
     {"sp_prepexec", sp_prepexec},
+    {"sp_prepexecrpc", sp_prepexecrpc},
     {"sp_unprepare", sp_unprepare},
     {"sp_reset_connection", sp_reset_connection},
     {"sp_set_session_context", sp_set_session_context},
@@ -383,6 +471,8 @@ const std::pair<const char *, system_procedure> procedures[] = {
     {"sp_addapprole", sp_addapprole},
     {"sp_setapprole", sp_setapprole},
     {"sp_unsetapprole", sp_unsetapprole},
+    {"sp_xml_preparedocument", sp_xml_preparedocument},
+    {"sp_xml_removedocument", sp_xml_removedocument},
     {"sp_configure", do_nothing},
     {"sp_tables", sp_tables},
     {"sp_columns", sp_columns},
@@ -396,15 +486,15 @@ const std::pair<const char *, system_procedure> procedures[] = {
     {"sp_helptext", sp_helptext},
     {"sp_updatestats", do_nothing},
     {"sp_addextendedproperty", do_nothing},
-    {"sp_cursoropen", sp_refused},
-    {"sp_cursorfetch", sp_refused},
-    {"sp_cursorclose", sp_refused},
-    {"sp_cursor", sp_refused},
-    {"sp_cursorprepare", sp_refused},
-    {"sp_cursorexecute", sp_refused},
-    {"sp_cursorprepexec", sp_refused},
-    {"sp_cursorunprepare", sp_refused},
-    {"sp_cursoroption", sp_refused},
+    {"sp_cursoropen", sp_cursoropen},
+    {"sp_cursorfetch", sp_cursorfetch},
+    {"sp_cursorclose", sp_cursorclose},
+    {"sp_cursor", sp_cursor},
+    {"sp_cursorprepare", sp_cursorprepare},
+    {"sp_cursorexecute", sp_cursorexecute},
+    {"sp_cursorprepexec", sp_cursorprepexec},
+    {"sp_cursorunprepare", sp_cursorunprepare},
+    {"sp_cursoroption", sp_cursoroption},
 };
 
 } // namespace

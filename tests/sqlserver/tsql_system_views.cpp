@@ -56,8 +56,9 @@ void add_object(rows_t &out, session *s, database *db, const cat_object &o, cons
                 const std::string &type, int32_t parent) {
     std::string padded = type.size() == 1 ? type + " " : type;
     value created = datetime_round(datetime_from_number(o.created), t_datetime);
+    value modified = datetime_round(datetime_from_number(std::max(o.created, o.modified)), t_datetime);
     out.push_back({text(name), number(id), number(schema_id(s, db, o.schema)), number(parent), text(padded),
-                   text(type_description(type)), created, created, number(0)});
+                   text(type_description(type)), created, modified, number(0)});
 }
 
 template <const char *wanted> void objects_rows(session *s, database *db, rows_t &out) {
@@ -101,6 +102,15 @@ void columns_rows(session *s, database *db, rows_t &out) {
                            is_char(d.type.id) ? text("SQL_Latin1_General_CP1_CI_AS") : value(),
                            number(d.default_value != nullptr ? 1 : 0)});
         }
+}
+
+void openkeys_rows(session *s, database *, rows_t &out) {
+    for (const std::string &key : s->open_keys) {
+        size_t border = key.find('\n');
+        const database *db = find_database(s, key.substr(0, border));
+        if (db != nullptr)
+            out.push_back({number(db->id), text(db->name), text(key.substr(border + 1)), number(1)});
+    }
 }
 
 void types_rows(session *, database *, rows_t &out) {
@@ -161,7 +171,8 @@ void schemas_rows(session *s, database *db, rows_t &out) {
 void modules_rows(session *s, database *db, rows_t &out) {
     for (const object_ptr &o : objects_of(s, db))
         if (o->type == "P" || o->type == "V")
-            out.push_back({number(o->id), text(o->source), number(1), number(o->quoted_identifier)});
+            out.push_back(
+                {number(o->id), o->encrypted ? value() : text(o->source), number(1), number(o->quoted_identifier)});
 }
 
 void databases_rows(session *s, database *, rows_t &out) {
@@ -329,6 +340,11 @@ const std::vector<system_view> &all_system_views() {
           col("is_identity", t_bit, false), col("is_computed", t_bit, false), col("collation_name", t_sysname),
           col("default_object_id", t_int)},
          columns_rows},
+        {"sys",
+         "openkeys",
+         {col("database_id", t_int), col("database_name", t_sysname), col("key_name", t_sysname),
+          col("status", t_smallint)},
+         openkeys_rows},
         {"sys",
          "types",
          {col("name", t_sysname, false), col("system_type_id", t_tiny, false), col("user_type_id", t_int, false),

@@ -1,6 +1,6 @@
 // Transactions. BEGIN TRAN starts nothing in SQLite; the first write does BEGIN IMMEDIATE and holds until the end, so
 // that an idle transaction blocks nobody. Reads outside a writing transaction see what is committed.
-#include "tsql_session.h"
+#include "tsql_cursor.h"
 
 #include <sqlite3.h>
 
@@ -37,7 +37,8 @@ void tran_begin(frame &f, const std::string &name, bool by_text) {
     session *s = f.s;
     if (s->trancount++ > 0)
         return;
-    s->tran_id = s->eng->next_tran++;
+    s->tran_id = s->eng->next_tran;
+    s->eng->next_tran += uint64_t{1} << 32; // as SQL Server's: 0x3300000001, 0x3400000001
     s->tran_name = name;
     s->doomed = false;
     s->temps_at_begin = s->temps;
@@ -50,13 +51,22 @@ static void end_tran(frame &f, env how, bool by_text) {
     session *s = f.s;
     uint64_t id = s->tran_id;
     s->trancount = 0;
+    s->tran_name.clear();
+    s->silent_tran = false;
     s->tran_id = 0;
     s->write_open = s->doomed = false;
     s->savepoints.clear();
     s->temps_at_begin.clear();
     app_locks_release(s, false, true);
+    cursors_end_tran(f, how == env::rollback_tran);
     if (announced(s, by_text))
         f.h->env_tran(how, 0, id);
+}
+
+[[noreturn]] static void fail_doomed() {
+    fail(3930, 16, 1,
+         "The current transaction cannot be committed and cannot support operations that write to the log file. Roll "
+         "back the transaction.");
 }
 
 void tran_commit(frame &f, bool by_text) {
@@ -64,9 +74,7 @@ void tran_commit(frame &f, bool by_text) {
     if (s->trancount == 0)
         fail(3902, 16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.");
     if (s->doomed)
-        fail(3930, 16, 1,
-             "The current transaction cannot be committed and cannot support operations that write to the log "
-             "file. Roll back the transaction.");
+        fail_doomed();
     if (s->trancount > 1) {
         s->trancount--;
         return;
@@ -109,6 +117,10 @@ void tran_rollback(frame &f, const std::string &name, bool by_text) {
     if (s->trancount == 0)
         fail(3903, 16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.");
     if (!name.empty() && !same_name(name, s->tran_name)) {
+        if (s->doomed)
+            fail(3931, 16, 1,
+                 "The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the "
+                 "entire transaction.");
         for (size_t i = s->savepoints.size(); i-- > 0;)
             if (same_name(s->savepoints[i].name, name))
                 return rollback_to(f, i);
@@ -121,6 +133,8 @@ void tran_save(frame &f, const std::string &name) {
     session *s = f.s;
     if (s->trancount == 0)
         fail(628, 16, 0, "Cannot issue SAVE TRANSACTION when there is no active transaction.");
+    if (s->doomed)
+        fail_doomed();
     savepoint p;
     p.name = name;
     p.real = s->write_open;
@@ -155,9 +169,7 @@ bool app_lock_free(const session *s, const std::string &resource, bool exclusive
 write_scope::write_scope(frame &frame_) : f(frame_) {
     session *s = f.s;
     if (s->doomed)
-        fail(3930, 16, 1,
-             "The current transaction cannot be committed and cannot support operations that write to the log "
-             "file. Roll back the transaction.");
+        fail_doomed();
     tran_implicit(f);
     own = s->trancount == 0;
     if (!s->write_open) {

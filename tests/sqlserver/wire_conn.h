@@ -10,6 +10,7 @@
 #include "fiber.h"
 #include "wire_login.h"
 #include "wire_tls.h"
+#include "wire_token.h"
 
 #include <memory>
 #include <uv.h>
@@ -97,7 +98,12 @@ struct conn {
     tds version = tds::v74;
     bool mars_asked = false;
     bool fedauth_required = false; // PRELOGIN answered FEDAUTHREQUIRED 1
-    bool column_encryption = false;
+    stream_features features;
+    // SESSIONRECOVERY: what the login ended with, and what has been reported since.
+    bool session_recovery = false;
+    std::vector<session_state_item> state_baseline, state_reported;
+    std::vector<bool> state_recoverable; // as each was last reported
+    uint32_t state_sequence = 0;
     std::unique_ptr<login7> login;
     std::string auth_blob;   // of SSPI: the challenge, later the confirmation
     int64_t login_error = 0; // found before the engine was asked

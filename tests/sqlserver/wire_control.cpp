@@ -1,6 +1,6 @@
 // The control port: one command per line, one line of answer. Loopback only.
 //
-//      stats | sessions | peak-reset | kill <spid> | kill-all | set <switch> <value>
+//      stats | sessions | state <spid> | peak-reset | kill <spid> | kill-all | set <switch> <value>
 //      login add <user>:<password> | login password <user> <new> | login <what> <user>
 #include "server.h"
 
@@ -25,7 +25,7 @@ struct control_write {
 };
 
 constexpr const char *help =
-    "error: stats | sessions | peak-reset | kill <spid> | kill-all | set <switch> <value> | login add "
+    "error: stats | sessions | state <spid> | peak-reset | kill <spid> | kill-all | set <switch> <value> | login add "
     "<user>:<password> | login password <user> <new> | login "
     "lock|unlock|disable|enable|expire|must-change|drop <user>";
 
@@ -88,6 +88,12 @@ std::string change_login(server &s, std::string_view arguments) {
     return help;
 }
 
+uint16_t spid_of(std::string_view text) { // 0: none
+    uint16_t spid = 0;
+    auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), spid);
+    return bad == std::errc() ? spid : uint16_t{0};
+}
+
 std::string run_command(server &s, std::string_view line) {
     std::string_view arguments = line, command = take_word(arguments);
     if (line == "stats")
@@ -102,10 +108,11 @@ std::string run_command(server &s, std::string_view line) {
         server_kill_all(s);
         return "ok";
     }
-    if (command == "kill") {
-        uint16_t spid = 0;
-        auto [end, bad] = std::from_chars(arguments.data(), arguments.data() + arguments.size(), spid);
-        return bad == std::errc() && server_kill(s, spid) ? "ok" : "error: no such session";
+    if (command == "kill")
+        return server_kill(s, spid_of(arguments)) ? "ok" : "error: no such session";
+    if (command == "state") {
+        std::string state = report_state(s, spid_of(arguments));
+        return state.empty() ? "error: no such session" : state;
     }
     if (command == "set")
         return set_switch(s, arguments);

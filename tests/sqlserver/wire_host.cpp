@@ -96,7 +96,11 @@ void send_token(wire_host &h) {
 void wire_host::columns(const std::vector<column> &columns) {
     if (drop(*this))
         return;
-    put_columns(token, c->version, c->column_encryption, columns, formats);
+    put_columns(token, c->version, c->features, columns, formats);
+    if (no_metadata) {
+        token.clear();
+        put_no_columns(token);
+    }
     send_token(*this);
 }
 
@@ -109,6 +113,13 @@ void wire_host::row(const std::vector<value> &values) {
         return;
     rows_since_look = 0;
     breathe(*this);
+}
+
+void wire_host::browse_info(std::string_view table, const std::vector<column> &columns) {
+    if (drop(*this) || columns.size() > 255)
+        return;
+    put_browse_info(token, c->version, table, columns);
+    send_token(*this);
 }
 
 void wire_host::order(const std::vector<uint16_t> &ordinals) {
@@ -196,6 +207,35 @@ void host_next_rpc(wire_host &h) {
         h.status |= done_rpc_in_batch;
 }
 
+// SESSIONSTATE, right before the last DONE, where something has changed since the last one. Its flag is of the states
+// in it: those that were sent without it come again once the session can be recovered.
+void report_state(wire_host &h) {
+    conn *c = h.c;
+    if (!c->session_recovery || c->sess == nullptr || c->hang_up)
+        return;
+    bool recoverable = true;
+    std::vector<session_state_item> now = state_items(c->sess, recoverable), changed;
+    for (size_t i = 0; i < now.size(); i++) {
+        if (now[i] == c->state_reported.at(i) && (c->state_recoverable.at(i) || !recoverable))
+            continue;
+        changed.push_back(now[i]);
+        c->state_recoverable[i] = recoverable;
+    }
+    if (changed.empty())
+        return;
+    std::string token;
+    put_session_state(token, c->state_sequence++, recoverable, changed);
+    c->state_reported = now;
+    out_append(c, token);
+}
+
+std::vector<session_state_item> state_items(const session *s, bool &recoverable) {
+    std::vector<session_state_item> items;
+    for (const auto &[id, value] : session_recovery_states(s, recoverable))
+        items.push_back({id, value});
+    return items;
+}
+
 void host_finish(wire_host &h, bool rpc) {
     bool broken = h.dropped || h.c->cancelled; // a cancelled response ends with an error of its own
     if (broken || !h.has_done) {
@@ -206,6 +246,7 @@ void host_finish(wire_host &h, bool rpc) {
         h.command = 0;
         h.rows = 0;
     }
+    report_state(h);
     flush_done(h, false);
 }
 

@@ -11,6 +11,7 @@ struct wire_host final : host {
 
     void columns(const std::vector<column> &) override;
     void row(const std::vector<value> &) override;
+    void browse_info(std::string_view table, const std::vector<column> &) override;
     void order(const std::vector<uint16_t> &) override;
     void done(done_kind, uint16_t status, uint16_t command, uint64_t rows) override;
     void message(int32_t number, uint8_t state, uint8_t severity, std::string_view text, std::string_view procedure,
@@ -31,6 +32,7 @@ struct wire_host final : host {
     uint16_t status = 0, command = 0;
     uint64_t rows = 0;
     bool collation_sent = false; // ENVCHANGE 7 in this login's answer
+    bool no_metadata = false;    // COLMETADATA goes out without columns
     bool dropped = false;        // something was not sent because of a cancel
     std::vector<column_format> formats;
     std::string token; // scratch
@@ -40,6 +42,7 @@ struct wire_host final : host {
 
 // Sends ENVCHANGE 7 unless it has gone out with ENVCHANGE 2.
 void host_collation(wire_host &);
+std::vector<session_state_item> state_items(const session *, bool &recoverable);
 // The end of the answer: the last DONE, now without DONE_MORE. Writes one if the engine sent none or was cancelled.
 void host_finish(wire_host &, bool rpc);
 // Between two RPCs of one message: the DONEPROC so far is not the last.

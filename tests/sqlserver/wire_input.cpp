@@ -144,6 +144,8 @@ bool take_packet(conn *c) {
     uint8_t type = byte_at(c->in, 0), status = byte_at(c->in, 1);
     size_t length = length_at(c->in, 2);
     bool attention = type == static_cast<uint8_t>(packet::attention);
+    if (attention && c->message_open && c->message_type == static_cast<uint8_t>(packet::bulk))
+        c->message_open = false; // it ends a bulk load whose data is still coming
     if (!framing_legal(c, attention ? status_eom : status, length) || (c->message_open && type != c->message_type)) {
         conn_close(c, "illegal packet");
         return false;

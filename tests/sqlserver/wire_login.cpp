@@ -143,10 +143,12 @@ uint8_t feature_byte(const login_feature &f) {
     return f.data.empty() ? uint8_t{0} : static_cast<uint8_t>(f.data[0]);
 }
 
-// What is answered to a feature. Empty: not acknowledged.
+// What is answered to a feature. Empty: not acknowledged. To SESSIONRECOVERY the session's states are added; a login
+// that wants its state back is not served.
 std::string feature_answer(const login_feature &f) {
     uint8_t asked = feature_byte(f);
     switch (f.id) {
+    case 0x01: return f.data.empty() ? std::string(1, '\0') : "";
     case 0x04: return asked >= 1 ? std::string("\1", 1) : "";
     case 0x09: return asked >= 1 ? std::string{asked >= 2 ? '\2' : '\1', '\1'} : "";
     case 0x0A: return f.data.size() == 1 && (asked & 1) != 0 ? std::string("\1", 1) : "";
@@ -281,18 +283,23 @@ const login_feature *login_feature_of(const login7 &l, uint8_t id) {
     return nullptr;
 }
 
-bool acks_column_encryption(const login7 &l, std::string_view list) {
-    return granted(l, list, 0x04);
+bool acks_feature(const login7 &l, std::string_view list, uint8_t id) {
+    return granted(l, list, id);
 }
 
-std::string feature_acks(const login7 &l, std::string_view list) {
+uint8_t classification_version(const login7 &l) {
+    const login_feature *f = login_feature_of(l, 0x09);
+    return f == nullptr ? uint8_t{0} : std::min<uint8_t>(feature_byte(*f), 2);
+}
+
+std::string feature_acks(const login7 &l, std::string_view list, std::string_view states) {
     std::string token;
     for (const login_feature &f : l.features) {
         bool first = &f == login_feature_of(l, f.id); // not twice
         bool fedauth = f.id == 0x02;                  // always, and empty: the client's nonce is not for this server
         if (!first || (!fedauth && !granted(l, list, f.id)))
             continue;
-        std::string data = fedauth ? "" : feature_answer(f);
+        std::string data = fedauth ? "" : f.id == 0x01 ? std::string(states) : feature_answer(f);
         put_u8(token, f.id);
         put_u32(token, static_cast<uint32_t>(data.size()));
         token += data;

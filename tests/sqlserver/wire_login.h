@@ -27,8 +27,8 @@ prelogin_outcome prelogin_decide(const prelogin &, encrypt setting, bool strict,
 // MARS is always declined. `fedauth_required`: FEDAUTHREQUIRED 1, only for a client that asked.
 std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required);
 
-// Features that can be acknowledged. SESSIONRECOVERY is not among them; FEDAUTH is, always, where it is served.
-constexpr std::string_view feature_known("\x04\x05\x08\x09\x0A\x0B\x0D\x0E\x0F", 9);
+// Features that can be acknowledged. FEDAUTH is, always, where it is served.
+constexpr std::string_view feature_known("\x01\x04\x05\x08\x09\x0A\x0B\x0D\x0E\x0F", 10);
 
 struct login_feature {
     uint8_t id = 0;
@@ -50,9 +50,10 @@ struct login7 {
 const login_feature *login_feature_of(const login7 &, uint8_t id); // null: not asked for
 
 // The FEATUREEXTACK token: those of `granted` that the client asked for and that both know. Empty: none.
-std::string feature_acks(const login7 &, std::string_view granted);
+std::string feature_acks(const login7 &, std::string_view granted, std::string_view states);
 // True when the acks hold COLUMNENCRYPTION: COLMETADATA then has a CekTable.
-bool acks_column_encryption(const login7 &, std::string_view granted);
+bool acks_feature(const login7 &, std::string_view granted, uint8_t id);
+uint8_t classification_version(const login7 &); // that is acknowledged, if any is
 
 // False: structurally wrong, SQL Server closes without an answer.
 bool login7_parse(std::string_view message, login7 &out);

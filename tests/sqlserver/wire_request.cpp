@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t parameters_max = 2100; // SQL Server's limit
 
-bool all_headers(reader &r, tds version, std::string &error) {
+bool all_headers(reader &r, tds version, request_headers &headers, std::string &error) {
     if (version < tds::v72)
         return true;
     uint32_t total = rd_u32(r);
@@ -23,9 +23,11 @@ bool all_headers(reader &r, tds version, std::string &error) {
         uint16_t type = rd_u16(in);
         if (in.bad || length < 6)
             return false;
-        rd_bytes(in, length - 6);
+        reader data = reader_of(rd_bytes(in, length - 6));
         if (in.bad || (type == 2 && (descriptor || length != 18)))
             return false;
+        if (type == 2)
+            headers.transaction = rd_u64(data);
         descriptor |= type == 2;
     }
     if (descriptor)
@@ -59,7 +61,7 @@ bool read_name(reader &r, rpc_call &call, std::string &error) {
         call.name = procedure_name(rd_u16(r));
     else
         call.name = utf16_decode(rd_bytes(r, size_t(length) * 2));
-    rd_u16(r); // OptionFlags: recompile, and two that servers since 2016 ignore
+    call.no_metadata = (rd_u16(r) & 2) != 0; // OptionFlags: recompile, and two that servers since 2016 ignore
     if (!r.bad && call.name.empty())
         error = "Could not find the stored procedure of this RPC request.";
     return !r.bad && !call.name.empty();
@@ -104,9 +106,10 @@ std::string read_tran_name(reader &r) {
 
 } // namespace
 
-bool batch_parse(std::string_view message, tds version, std::string &sql, std::string &error) {
+bool batch_parse(std::string_view message, tds version, request_headers &headers, std::string &sql,
+                 std::string &error) {
     reader r = reader_of(message);
-    if (!all_headers(r, version, error))
+    if (!all_headers(r, version, headers, error))
         return false;
     if (r.left % 2 != 0) {
         error = "The incoming tabular data stream (TDS) protocol stream is incorrect. The stream ended unexpectedly.";
@@ -116,9 +119,10 @@ bool batch_parse(std::string_view message, tds version, std::string &sql, std::s
     return true;
 }
 
-bool rpc_parse(std::string_view message, tds version, std::vector<rpc_call> &calls, std::string &error) {
+bool rpc_parse(std::string_view message, tds version, request_headers &headers, std::vector<rpc_call> &calls,
+               std::string &error) {
     reader r = reader_of(message);
-    if (!all_headers(r, version, error))
+    if (!all_headers(r, version, headers, error))
         return false;
     while (r.left > 0) {
         rpc_call call;
@@ -137,9 +141,10 @@ bool rpc_parse(std::string_view message, tds version, std::vector<rpc_call> &cal
     return !calls.empty();
 }
 
-bool tran_parse(std::string_view message, tds version, tran_request &out, std::string &error) {
+bool tran_parse(std::string_view message, tds version, request_headers &headers, tran_request &out,
+                std::string &error) {
     reader r = reader_of(message);
-    if (!all_headers(r, version, error))
+    if (!all_headers(r, version, headers, error))
         return false;
     out.type = rd_u16(r);
     switch (out.type) {

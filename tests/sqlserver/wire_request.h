@@ -10,7 +10,12 @@ namespace sqlserver {
 struct rpc_call {
     std::string name;
     std::vector<parameter> parameters;
-    bool skip = false; // NoExecFlag
+    bool skip = false;        // NoExecFlag
+    bool no_metadata = false; // fNoMetaData
+};
+
+struct request_headers {
+    uint64_t transaction = 0; // descriptor
 };
 
 struct tran_request {
@@ -23,8 +28,10 @@ struct tran_request {
 };
 
 // All give false for a malformed message; `error` then says what SQL Server would complain about.
-bool batch_parse(std::string_view message, tds version, std::string &sql, std::string &error);
-bool rpc_parse(std::string_view message, tds version, std::vector<rpc_call> &calls, std::string &error);
-bool tran_parse(std::string_view message, tds version, tran_request &out, std::string &error);
+// Below TDS 7.2 there are no headers, and `headers` is left alone.
+bool batch_parse(std::string_view message, tds version, request_headers &headers, std::string &sql, std::string &error);
+bool rpc_parse(std::string_view message, tds version, request_headers &headers, std::vector<rpc_call> &calls,
+               std::string &error);
+bool tran_parse(std::string_view message, tds version, request_headers &headers, tran_request &out, std::string &error);
 
 } // namespace sqlserver

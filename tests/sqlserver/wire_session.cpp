@@ -1,5 +1,6 @@
 // Messages by phase; requests and attention. Requests run in fibers.
 #include "server.h"
+#include "wire_bulk.h"
 #include "wire_host.h"
 #include "wire_request.h"
 
@@ -14,10 +15,12 @@ void send_error(wire_host &h, int32_t number, std::string_view text) {
     h.done(done_kind::done, done_error, 0, 0);
 }
 
-// False: the connection ends.
-bool reset_if_asked(conn *c, uint8_t bits, wire_host &h) {
+// False: the login cannot be done again, the connection ends.
+bool reset_session(conn *c, uint8_t bits, wire_host &h) {
     if ((bits & (status_reset | status_reset_skip_tran)) == 0)
         return true;
+    c->state_reported = c->state_baseline; // ENVCHANGE 18 says so
+    c->state_recoverable.assign(c->state_baseline.size(), true);
     bool skip_tran = (bits & status_reset_skip_tran) != 0;
     c->resets++;
     c->srv->stats.resets++;
@@ -25,24 +28,31 @@ bool reset_if_asked(conn *c, uint8_t bits, wire_host &h) {
     return session_reset(c->sess, skip_tran, h);
 }
 
+// The reset, if there is one, then the look at the transaction: a reset has ended it. False: the request does not run.
+bool prepare_session(conn *c, uint8_t bits, const request_headers &headers, wire_host &h) {
+    return reset_session(c, bits, h) && (c->version < tds::v72 || session_resumes(c->sess, headers.transaction, h));
+}
+
 void run_batch(conn *c, std::string_view message, uint8_t bits, wire_host &h) {
     std::string sql, error;
-    if (!batch_parse(message, c->version, sql, error)) {
+    request_headers headers;
+    if (!batch_parse(message, c->version, headers, sql, error)) {
         send_error(h, 4002, error);
         return;
     }
-    if (reset_if_asked(c, bits, h))
+    if (prepare_session(c, bits, headers, h))
         session_batch(c->sess, sql, h);
 }
 
 void run_rpc(conn *c, std::string_view message, uint8_t bits, wire_host &h) {
     std::vector<rpc_call> calls;
     std::string error;
-    if (!rpc_parse(message, c->version, calls, error)) {
+    request_headers headers;
+    if (!rpc_parse(message, c->version, headers, calls, error)) {
         send_error(h, 8009, error);
         return;
     }
-    if (!reset_if_asked(c, bits, h))
+    if (!prepare_session(c, bits, headers, h))
         return;
     bool first = true;
     for (const rpc_call &call : calls) {
@@ -53,6 +63,7 @@ void run_rpc(conn *c, std::string_view message, uint8_t bits, wire_host &h) {
         if (!first)
             host_next_rpc(h);
         first = false;
+        h.no_metadata = call.no_metadata && c->srv->sw.honour_no_metadata;
         session_rpc(c->sess, call.name, call.parameters, h);
     }
 }
@@ -60,12 +71,22 @@ void run_rpc(conn *c, std::string_view message, uint8_t bits, wire_host &h) {
 void run_tran(conn *c, std::string_view message, uint8_t bits, wire_host &h) {
     tran_request t;
     std::string error;
-    if (!tran_parse(message, c->version, t, error)) {
+    request_headers headers;
+    if (!tran_parse(message, c->version, headers, t, error)) {
         send_error(h, 4002, error);
         return;
     }
-    if (reset_if_asked(c, bits, h))
+    if (prepare_session(c, bits, headers, h))
         session_tran(c->sess, t.type, t.isolation, t.name, t.begin_next, t.next_isolation, t.next_name, h);
+}
+
+void run_bulk(conn *c, std::string_view message, wire_host &h) {
+    bulk_reader b(message, c->version);
+    if (bulk_columns(b, c->features.column_encryption))
+        session_bulk(c->sess, b, h);
+    else
+        send_error(h, 4022, "Bulk load data was expected but not sent. The batch will be terminated.");
+    session_forget_bulk(c->sess);
 }
 
 void end_answer(conn *c) {
@@ -87,8 +108,12 @@ void run_request(conn *c) {
     wire_host h(c, false);
     if (c->srv->sw.delay_request > 0)
         h.wait(static_cast<uint64_t>(c->srv->sw.delay_request));
+    if (type != packet::bulk)
+        session_forget_bulk(c->sess);
     if (c->cancelled)
         h.dropped = true;
+    else if (type == packet::bulk)
+        run_bulk(c, message, h);
     else if (type == packet::batch)
         run_batch(c, message, bits, h);
     else if (type == packet::rpc)
@@ -106,9 +131,13 @@ void run_request(conn *c) {
 void on_request(conn *c) {
     server *s = c->srv;
     auto type = static_cast<packet>(c->message_type);
-    s->stats.requests++;
-    (type == packet::batch ? s->stats.batches : type == packet::rpc ? s->stats.rpcs : s->stats.tran_requests)++;
-    c->requests++;
+    if (type == packet::bulk) // the second half of a request
+        s->stats.bulk_loads++;
+    else
+        s->stats.requests++;
+    if (type != packet::bulk)
+        (type == packet::batch ? s->stats.batches : type == packet::rpc ? s->stats.rpcs : s->stats.tran_requests)++;
+    c->requests += type != packet::bulk;
     if (s->sw.drop_request > 0 && s->stats.requests % static_cast<uint64_t>(s->sw.drop_request) == 0)
         c->cut_answer = true;
     c->cancelled = false;
@@ -137,14 +166,18 @@ void on_ready(conn *c) {
     bool request = type == packet::batch || type == packet::rpc || type == packet::tran;
     if (type == packet::attention) {
         c->srv->stats.attentions++;
+        session_forget_bulk(c->sess);
         send_done(c, done_attn);
     } else if (!request && type != packet::bulk) {
         conn_close(c, "packet type not legal after login");
     } else if ((c->message_status & status_ignore) != 0) {
+        session_forget_bulk(c->sess);
         send_done(c, done_error);
-    } else if (type == packet::bulk) {
+    } else if (type == packet::bulk && !session_awaits_bulk(c->sess)) {
         c->srv->stats.bulk_loads++;
         refuse_bulk(c);
+    } else if (type == packet::bulk) {
+        on_request(c);
     } else if ((c->message_status & status_reset) != 0 && (c->message_status & status_reset_skip_tran) != 0) {
         conn_close(c, "both reset bits");
     } else {

@@ -105,7 +105,9 @@ void send_login_ack(conn *c, uint32_t packet_size, bool route) {
         put_sspi(tokens, c->auth_blob);
     put_login_ack(tokens, l.version, c->srv->opt.engine.version);
     put_env_text(tokens, env::packet_size, std::to_string(packet_size), "4096");
-    tokens += feature_acks(l, sw.feature_acks);
+    std::string states;
+    put_state_set(states, c->state_baseline);
+    tokens += feature_acks(l, sw.feature_acks, states);
     if (route)
         put_env_routing(tokens, sw.route_host, sw.route_port);
     put_done(tokens, c->version, done_kind::done, 0, 0, 0);
@@ -114,14 +116,32 @@ void send_login_ack(conn *c, uint32_t packet_size, bool route) {
     out_flush(c);
 }
 
+// What the acknowledged features do to this connection from here on.
+void take_features(conn *c) {
+    const server_switches &sw = c->srv->sw;
+    auto has = [&](uint8_t id) { return acks_feature(*c->login, sw.feature_acks, id); };
+    stream_features &f = c->features;
+    f.column_encryption = has(0x04);
+    f.encrypted_column = sw.encrypt_column;
+    f.classification = has(0x09) && !sw.classify_column.empty() ? classification_version(*c->login) : uint8_t{0};
+    f.classified_column = sw.classify_column;
+    f.utf8 = has(0x0A) && sw.utf8_columns != 0;
+    c->session_recovery = has(0x01);
+    if (!c->session_recovery)
+        return;
+    bool recoverable = true;
+    c->state_reported = c->state_baseline = state_items(c->sess, recoverable);
+    c->state_recoverable.assign(c->state_baseline.size(), recoverable);
+}
+
 void login_succeeded(conn *c) {
     uint32_t size = agreed_packet_size(c, c->login->packet_size);
     bool route = routed(c);
     c->spid = session_spid(c->sess);
+    take_features(c);
     send_login_ack(c, size, route);
     c->auth_blob = {};
     c->packet_size = size; // from the next message on
-    c->column_encryption = acks_column_encryption(*c->login, c->srv->sw.feature_acks);
     c->srv->stats.logins++;
     if (!route) {
         c->ph = phase::ready;

@@ -9,6 +9,8 @@ namespace sqlserver {
 namespace {
 
 const value null_value;
+const char *const labels[] = {"Confidential", "331F0B13-76B5-2F1B-A77B-DEF5A73C73C2"};
+const char *const information_types[] = {"Contact Info", "5C503E21-22C6-81FA-620B-F369B8EC38D1"};
 
 // Appends a token with a u16 length that `body` fills.
 template <typename F> void with_length(std::string &o, unsigned token, F body) {
@@ -27,7 +29,8 @@ void put_user_type(std::string &o, tds version) {
 }
 
 unsigned column_flags(const column &c) {
-    return (c.nullable ? 0x01u : 0u) | (c.updatable ? 0x08u : 0u) | (c.identity ? 0x10u : 0u);
+    return (c.nullable ? 0x01u : 0u) | (c.updatable ? 0x08u : 0u) | (c.identity ? 0x10u : 0u) |
+           (c.hidden ? 0x2000u : 0u);
 }
 
 // An empty name in one part: the column does not know its table.
@@ -52,6 +55,74 @@ bool null_bitmap_pays(const std::vector<column_format> &formats, const std::vect
         saved += null_size(formats[i].layout);
     }
     return saved > (formats.size() + 7) / 8;
+}
+
+// ---- column encryption and data classification
+
+bool is_encrypted(const stream_features &features, const column &c) {
+    return features.column_encryption && !features.encrypted_column.empty() && c.name == features.encrypted_column;
+}
+
+// One key, where a column needs it.
+void put_key_table(std::string &o, const stream_features &features, const std::vector<column> &columns) {
+    bool any = std::any_of(columns.begin(), columns.end(), [&](const column &c) { return is_encrypted(features, c); });
+    put_u16(o, any ? 1 : 0);
+    if (!any)
+        return;
+    put_u32(o, 5); // database
+    put_u32(o, 1); // key, its version, the version of its metadata
+    put_u32(o, 1);
+    put_u64(o, 1);
+    put_u8(o, 1); // encrypted once
+    put_u16(o, 16);
+    o.append("an encrypted key", 16);
+    put_b_varchar(o, "STANDIN_KEY_STORE");
+    put_us_varchar(o, "standin/key", 1024);
+    put_b_varchar(o, "RSA_OAEP");
+}
+
+// TYPE_INFO of the cipher, then CryptoMetaData with that of the plain value.
+column_format put_encrypted_type(std::string &o, const column &c, tds version) {
+    std::string plain;
+    column_format inner = put_type_info(plain, c.type, version, true, false);
+    type_info cipher{type_id::varbinary_, inner.layout == shape::plp ? length_max : 8000, 0, 0};
+    column_format f = put_type_info(o, cipher, version, true, true);
+    f.sent = inner.sent;
+    f.type = f.sent; // dates are not turned into text here
+    f.encrypted = true;
+    put_u16(o, 0); // of the CekTable
+    put_user_type(o, version);
+    o.append(plain);
+    put_u8(o, 2); // AEAD_AES_256_CBC_HMAC_SHA256
+    put_u8(o, 1); // deterministic
+    put_u8(o, 1); // normalisation
+    return f;
+}
+
+// One label and one information type, for each column that has the name.
+void put_classification(std::string &o, const stream_features &features, const std::vector<column> &columns) {
+    auto classified = [&](const column &c) { return c.name == features.classified_column; };
+    if (std::none_of(columns.begin(), columns.end(), classified))
+        return;
+    bool ranked = features.classification >= 2;
+    put_u8(o, 0xA3);
+    for (const char *const *words : {labels, information_types}) {
+        put_u16(o, 1);
+        put_b_varchar(o, words[0]);
+        put_b_varchar(o, words[1]);
+    }
+    if (ranked)
+        put_int(o, int32_t{20}); // of the query
+    put_u16(o, static_cast<unsigned>(columns.size()));
+    for (const column &c : columns) {
+        put_u16(o, classified(c) ? 1 : 0);
+        if (!classified(c))
+            continue;
+        put_u16(o, 0); // the label, the information type
+        put_u16(o, 0);
+        if (ranked)
+            put_int(o, int32_t{20});
+    }
 }
 
 } // namespace
@@ -155,21 +226,71 @@ void put_return_value(std::string &o, tds version, uint16_t ordinal, std::string
     put_value(o, format, v);
 }
 
-void put_columns(std::string &o, tds version, bool column_encryption, const std::vector<column> &columns,
+void put_columns(std::string &o, tds version, const stream_features &features, const std::vector<column> &columns,
                  std::vector<column_format> &formats) {
     formats.clear();
     put_u8(o, 0x81);
     put_u16(o, static_cast<unsigned>(columns.size()));
-    if (column_encryption)
-        put_u16(o, 0); // CekTable without entries: no column is encrypted
+    if (features.column_encryption)
+        put_key_table(o, features, columns);
     for (const column &c : columns) {
+        bool encrypted = is_encrypted(features, c);
         put_user_type(o, version);
-        put_u16(o, column_flags(c));
-        formats.push_back(put_type_info(o, c.type, version, c.nullable, true));
-        if (formats.back().layout == shape::text_pointer)
-            put_table_name(o, version);
+        put_u16(o, column_flags(c) | (encrypted ? 0x0800u : 0u));
+        if (encrypted) {
+            formats.push_back(put_encrypted_type(o, c, version));
+        } else {
+            formats.push_back(put_type_info(o, c.type, version, c.nullable, true));
+            if (features.utf8)
+                make_utf8(o, formats.back());
+            if (formats.back().layout == shape::text_pointer)
+                put_table_name(o, version);
+        }
         put_b_varchar(o, c.name);
     }
+    if (features.classification > 0)
+        put_classification(o, features, columns);
+}
+
+void put_no_columns(std::string &o) {
+    put_u8(o, 0x81);
+    put_u16(o, 0xFFFF);
+}
+
+void put_state_set(std::string &o, const std::vector<session_state_item> &items) {
+    for (const session_state_item &item : items) {
+        put_u8(o, item.id);
+        put_u8(o, static_cast<unsigned>(std::min<size_t>(item.value.size(), 0xFF)));
+        if (item.value.size() >= 0xFF)
+            put_u32(o, static_cast<uint32_t>(item.value.size()));
+        o.append(item.value);
+    }
+}
+
+void put_session_state(std::string &o, uint32_t sequence, bool recoverable,
+                       const std::vector<session_state_item> &items) {
+    std::string set;
+    put_state_set(set, items);
+    put_u8(o, 0xE4);
+    put_u32(o, static_cast<uint32_t>(5 + set.size()));
+    put_u32(o, sequence);
+    put_u8(o, recoverable ? 1 : 0);
+    o.append(set);
+}
+
+void put_browse_info(std::string &o, tds version, std::string_view table, const std::vector<column> &columns) {
+    with_length(o, 0xA4, [&] {
+        if (version >= tds::v71)
+            put_u8(o, 1); // the parts of its name
+        put_us_varchar(o, table, 1024);
+    });
+    with_length(o, 0xA5, [&] {
+        for (size_t i = 0; i < columns.size(); i++) {
+            put_u8(o, static_cast<unsigned>(i + 1));
+            put_u8(o, columns[i].hidden ? 0 : 1);
+            put_u8(o, columns[i].hidden ? 0x14 : 0); // an expression, hidden
+        }
+    });
 }
 
 void put_row(std::string &o, tds version, const std::vector<column_format> &formats, const std::vector<value> &values) {

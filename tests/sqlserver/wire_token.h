@@ -22,9 +22,30 @@ void put_env_routing(std::string &o, std::string_view host, uint16_t port);
 void put_login_ack(std::string &o, uint32_t client_version, std::string_view product);
 void put_return_value(std::string &o, tds version, uint16_t ordinal, std::string_view name, const type_info &type,
                       const value &v);
-// COLMETADATA; `formats` becomes what put_row needs. `column_encryption`: COLUMNENCRYPTION was acknowledged.
-void put_columns(std::string &o, tds version, bool column_encryption, const std::vector<column> &columns,
+// What acknowledged features do to the stream.
+struct stream_features {
+    bool column_encryption = false; // every COLMETADATA has a CekTable
+    std::string encrypted_column;   // columns of this name are encrypted then
+    uint8_t classification = 0;     // version of DATACLASSIFICATION; 0: off
+    std::string classified_column;  // columns of this name have a label
+    bool utf8 = false;              // char data has a UTF-8 collation
+};
+// COLMETADATA, and DATACLASSIFICATION where a column is classified; `formats` becomes what put_row needs.
+void put_columns(std::string &o, tds version, const stream_features &features, const std::vector<column> &columns,
                  std::vector<column_format> &formats);
+// COLMETADATA of a cursor's fetch under fNoMetaData: the client has it already.
+void put_no_columns(std::string &o);
+struct session_state_item {
+    uint8_t id;
+    std::string value;
+    bool operator==(const session_state_item &) const = default;
+};
+// A SessionStateDataSet, and the token SESSIONSTATE around one.
+void put_state_set(std::string &o, const std::vector<session_state_item> &items);
+void put_session_state(std::string &o, uint32_t sequence, bool recoverable,
+                       const std::vector<session_state_item> &items);
+// TABNAME with one table, and COLINFO; at most 255 columns.
+void put_browse_info(std::string &o, tds version, std::string_view table, const std::vector<column> &columns);
 // ROW, or NBCROW where the version has it and it is shorter.
 void put_row(std::string &o, tds version, const std::vector<column_format> &formats, const std::vector<value> &values);
 

@@ -382,8 +382,23 @@ void put_null(std::string &o, const column_format &f) {
     }
 }
 
+// The shape of AEAD_AES_256_CBC_HMAC_SHA256: version, 32 bytes of MAC, 16 of IV, then whole blocks. Nobody has the key.
+void put_cipher(std::string &o, const type_info &t, const value &v) {
+    std::string plain;
+    put_content(plain, t, v);
+    plain.append(16 - plain.size() % 16, '\0');
+    put_u8(o, 1);
+    o.append(48, '\x5A');
+    for (char c : plain)
+        put_u8(o, static_cast<uint8_t>(c) ^ 0xA5u);
+}
+
 void put_sent(std::string &o, const column_format &f, const value &v) {
-    if (is_new_date(f.type.id) && f.sent.id == type_id::nvarchar_)
+    if (f.encrypted)
+        put_cipher(o, f.sent, v);
+    else if (f.utf8)
+        o.append(v.text);
+    else if (is_new_date(f.type.id) && f.sent.id == type_id::nvarchar_)
         utf16_put(o, date_text(v, f.type));
     else
         put_content(o, f.sent, v);
@@ -439,6 +454,17 @@ column_format put_type_info(std::string &o, const type_info &type, tds version, 
     if (nullable)
         put_u8(o, fixed.size);
     return f;
+}
+
+void make_utf8(std::string &o, column_format &f) {
+    constexpr std::string_view utf8_collation("\x09\x04\xD0\x24\x00", 5); // the same, version 2, with the UTF8 flag
+    if (f.sent.id != type_id::char_ && f.sent.id != type_id::varchar_ && f.sent.id != type_id::text_)
+        return;
+    f.utf8 = true;
+    o.replace(o.size() - 5, 5, utf8_collation);
+    if (f.layout == shape::len2) // bytes: a character may have three
+        patch_int(o, o.size() - 7,
+                  static_cast<uint16_t>(std::min<uint32_t>(std::max<uint32_t>(f.sent.length, 1) * 3, 8000)));
 }
 
 void put_value(std::string &o, const column_format &f, const value &v) {

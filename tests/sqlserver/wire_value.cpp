@@ -10,15 +10,6 @@ constexpr int32_t days_last = 3652058; // 9999-12-31
 constexpr int64_t ticks_per_day = 864000000000;
 constexpr uint32_t utf8_collation = 0x04000000;
 
-// TYPE_INFO as read.
-struct read_type {
-    uint8_t token = 0;
-    type_info info;
-    shape layout = shape::fixed;
-    uint32_t size = 0; // of a value: exact for shape::fixed, the maximum in bytes else
-    bool utf8 = false; // char data is UTF-8
-};
-
 type_id int_of(uint32_t size) {
     return size == 1   ? type_id::tinyint_
            : size == 2 ? type_id::smallint_
@@ -103,7 +94,7 @@ bool read_fixed(read_type &t, type_id id, uint32_t size) {
     return true;
 }
 
-bool read_type_info(reader &r, read_type &t) {
+bool read_any_type(reader &r, read_type &t) {
     t.token = rd_u8(r);
     switch (t.token) {
     case 0x1F: return read_fixed(t, type_id::int_, 0); // NULLTYPE: an untyped NULL
@@ -317,7 +308,7 @@ bool read_variant(reader &r, value &v) {
     else
         info.append(properties);
     reader types = reader_of(info);
-    if (!read_type_info(types, t) || types.bad || in.bad || (t.layout == shape::fixed && t.size != in.left))
+    if (!read_any_type(types, t) || types.bad || in.bad || (t.layout == shape::fixed && t.size != in.left))
         return false;
     if (t.layout == shape::variant || t.layout == shape::plp || t.layout == shape::len4)
         return false;
@@ -349,26 +340,43 @@ bool read_len4(reader &r, const read_type &t, value &v) {
     return !r.bad && read_content(b, t, v);
 }
 
+// A text pointer, a timestamp, then as len4: values of a bulk load.
+bool read_text_pointer(reader &r, const read_type &t, value &v) {
+    uint8_t pointer = rd_u8(r);
+    if (pointer == 0)
+        return !r.bad;
+    rd_bytes(r, size_t{pointer} + 8);
+    return !r.bad && read_len4(r, t, v);
+}
+
 } // namespace
 
-bool read_parameter_type_and_value(reader &r, tds version, parameter &p) {
-    read_type t;
-    if (!read_type_info(r, t) || r.bad || (version < tds::v72 && t.layout == shape::plp))
-        return false;
-    p.type = t.info;
+bool read_type_info(reader &r, read_type &t) {
+    return read_any_type(r, t) && !r.bad;
+}
+
+bool read_value(reader &r, const read_type &t, value &v) {
     switch (t.layout) {
     case shape::fixed: {
         std::string_view b = rd_bytes(r, t.size);
-        return t.size == 0 || (!r.bad && read_content(b, t, p.val));
+        return t.size == 0 || (!r.bad && read_content(b, t, v));
     }
-    case shape::len1: return read_len1(r, t, p.val);
-    case shape::len2: return read_len2(r, t, p.val);
-    case shape::len4: return read_len4(r, t, p.val);
-    case shape::plp: return read_plp(r, t, p.val);
-    case shape::variant: return read_variant(r, p.val);
-    case shape::text_pointer: break;
+    case shape::len1: return read_len1(r, t, v);
+    case shape::len2: return read_len2(r, t, v);
+    case shape::len4: return read_len4(r, t, v);
+    case shape::plp: return read_plp(r, t, v);
+    case shape::variant: return read_variant(r, v);
+    case shape::text_pointer: return read_text_pointer(r, t, v);
     }
     return false;
+}
+
+bool read_parameter_type_and_value(reader &r, tds version, parameter &p) {
+    read_type t;
+    if (!read_type_info(r, t) || (version < tds::v72 && t.layout == shape::plp))
+        return false;
+    p.type = t.info;
+    return read_value(r, t, p.val);
 }
 
 } // namespace sqlserver

@@ -35,7 +35,7 @@ What `t` makes (all return objects of this package; every process has .pid .runn
     t.redis(settings={...}, password=...)   .port .addr .cmd(...) .slots(bucket) .instance_slots(inst, bucket)
                                             .get_int(key) .hash(key) .members(key) .connect()
     t.sqlserver(encrypt="off|on|forced|none", user=, password=, database=, args=[...])
-                                            .port .connections() .peak() .reset_peak() .stats() .sessions()
+                                            .port .connections() .peak() .reset_peak() .stats() .sessions() .state(client)
                                             .set(switch, value) .kill_all() .control(line)
     t.seed(server, path=...)                runs a .sql file on it (default: what scenario `basic` needs); returns it
     t.bucket(id, server, max_connections, **keys)      an entry of buckets.yaml

@@ -30,8 +30,10 @@ class SqlServer(Process):
 
     Switches for set(): max-connections, delay-login, delay-request, drop-after-prelogin, drop-at-login, drop-request,
     refuse, garbage, login-error (a number: every login fails with it), login-error-count (only the next so many),
-    strict-framing, silent-transactions, no-database-reset, fail-reset, route ("host:port" or "off"), route-read-only,
-    feature-acks ("04,09,0A,0D" or "none"), fedauth-token, fedauth-user, sspi-nonce: `sqlserver-standin --help`.
+    strict-framing, strict-descriptors, deadlocks (the next so many changes in transactions), silent-transactions,
+    no-database-reset, fail-reset, reuse-handles, route ("host:port" or "off"), route-read-only, feature-acks ("01,04,09,0A,0D" or "none"), encrypt-column,
+    classify-column (a column's name or "off"), utf8-columns, honour-no-metadata, fedauth-token, fedauth-user, sspi-nonce:
+    `sqlserver-standin --help`.
     """
 
     def __init__(self, name, folder, binary, port=None, user="sa", password=PASSWORD, database=DATABASE,
@@ -71,6 +73,13 @@ class SqlServer(Process):
     def sessions(self):
         """[{spid, user, app_name, encryption: none|login|full|strict, ...}], one for each session logged in. See above."""
         return json.loads(self.control("sessions"))
+
+    def state(self, client):
+        """Everything the session of a client carries from request to request: {"NOCOUNT": "OFF", "@@ROWCOUNT": "1", ...}.
+
+        `client` is a TdsClient that is connected directly, or a session's SPID."""
+        spid = client if isinstance(client, int) else client.session.spid
+        return json.loads(self.control(f"state {spid}"))
 
     def set(self, switch, value):
         """A switch to misbehave: max-connections, delay-login, login-error, refuse, ... See above."""

@@ -153,12 +153,22 @@ def handle_parameter(value=None):
 
 def rpc_payload(procedure, parameters, transaction=0, tds=TDS74):
     """`procedure`: a name, or a ProcID (10 sp_executesql ... 15 sp_unprepare)."""
+    return all_headers(transaction, tds) + _rpc_call(procedure, parameters)
+
+
+def rpc_batch_payload(calls, transaction=0, tds=TDS74, last=b""):
+    """Several calls in one message: (procedure, parameter, ...) each. `last`: a separator behind the last one too."""
+    separator = b"\xff" if tds >= TDS72 else b"\x80"
+    return all_headers(transaction, tds) + separator.join(_rpc_call(name, rest) for name, *rest in calls) + last
+
+
+def _rpc_call(procedure, parameters):
     if isinstance(procedure, int):
         head = struct.pack("<HHH", 0xFFFF, procedure, 0)
     else:
         head = struct.pack("<H", len(procedure)) + procedure.encode("utf-16-le") + b"\0\0"
     parameters = [p if isinstance(p, Parameter) else Parameter(p) for p in parameters]
-    return all_headers(transaction, tds) + head + b"".join(p.encode() for p in parameters)
+    return head + b"".join(p.encode() for p in parameters)
 
 
 def tran_payload(kind, name="", isolation=0, begin_next=False, transaction=0, tds=TDS74):
@@ -208,6 +218,7 @@ class Session:
         self.tls = None          # SSLObject while this direction is encrypted
         self.tls_in, self.tls_out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.peer_options = {}
+        self.features = {}       # acknowledged, {id: data}
         self.packet_size = PACKET_SIZE
         self.spid = 0
 
@@ -337,7 +348,8 @@ class Session:
     def receive(self):
         """The next message of the server as a Response, errors and all."""
         _, answer = yield from self.read_message()
-        response = Response(answer, self.tds)
+        response = Response(answer, self.tds, self.features)
+        self.features.update(response.features)
         for kind, value, _ in response.env:
             if kind == 8:
                 self.transaction = int.from_bytes(value[1:9], "little")
@@ -430,6 +442,11 @@ class TdsClient:
 
     def rpc(self, procedure, *parameters, status=0):
         return self.run(self.session.rpc(procedure, parameters, status))
+
+    def rpcs(self, *calls, status=0):
+        """Several calls in one message; each is (procedure, parameter, ...)."""
+        self.run(self.session.send(PACKET_RPC, rpc_batch_payload(calls, **self.session.headers(status)), status))
+        return self.receive()
 
     def tran(self, kind, *args, **keys):
         return self.run(self.session.tran(kind, *args, **keys))

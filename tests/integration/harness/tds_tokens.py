@@ -57,7 +57,7 @@ def _read_type(r):
     elif kind in _SHORT_LENGTH:
         column["size"] = r.number("H")
         if kind in (0xA7, 0xAF, 0xE7, 0xEF):
-            r.take(5)
+            column["utf8"] = bool(r.take(5)[3] & 0x04)
     elif kind in (0x29, 0x2A, 0x2B):
         column["scale"] = r.number("B")
     elif kind == 0xF1:
@@ -74,9 +74,31 @@ def _read_type(r):
     return column
 
 
+def _read_crypto(r):
+    """CryptoMetaData: the type of what is encrypted."""
+    ordinal, _ = r.number("H"), r.number("I")
+    plain = _read_type(r)
+    algorithm, kind, normalisation = r.number("B"), r.number("B"), r.number("B")
+    return {"ordinal": ordinal, "plain": plain["info"], "algorithm": algorithm, "kind": kind, "version": normalisation}
+
+
+def _read_key_table(r):
+    """CekTable: [(key, key store, path, algorithm), ...]."""
+    keys = []
+    for _ in range(r.number("H")):
+        r.take(20)
+        for _ in range(r.number("B")):
+            keys.append((r.take(r.number("H")), r.text(r.number("B")), r.text(r.number("H")), r.text(r.number("B"))))
+    return keys
+
+
 def _read_column(r, tds):
-    r.take(6 if tds >= TDS72 else 4)  # user type, flags
+    r.take(4 if tds >= TDS72 else 2)  # user type
+    flags = r.number("H")
     column = _read_type(r)
+    column["flags"] = flags
+    if flags & 0x0800:
+        column["crypto"] = _read_crypto(r)
     if column["type"] in _TEXT:
         for _ in range(r.number("B") if tds >= TDS72 else 1):  # the table's name
             r.text(r.number("H"))
@@ -184,21 +206,26 @@ def _convert(raw, column):
     if kind in (0xE7, 0xEF, 0x63, 0xF1):
         return raw.decode("utf-16-le")
     if kind in (0xA7, 0xAF, 0x23):
-        return raw.decode("latin-1")
+        return raw.decode("utf-8" if column.get("utf8") else "latin-1")
     return raw
 
 
 class Response:
     """One response message, taken apart. `rows` and `columns` are those of all result sets, in order; `raw_rows` are
     the bytes of the values; `types` the columns of the last result set; `tokens` all token ids; `dones` (token, status,
-    command, count) of all DONE, DONEPROC and DONEINPROC; `return_values` (ordinal, name, value)."""
+    command, count) of all DONE, DONEPROC and DONEINPROC; `return_values` (ordinal, name, value). `features` are those
+    acknowledged at login, {id: data}: they change the stream. `keys` the CekTable of the last result set,
+    `session_states` (sequence, recoverable, {id: bytes}) of each SESSIONSTATE, `classified` for each DATACLASSIFICATION
+    (labels, information types, rank, [properties of each column]). `columns`: those of rows without COLMETADATA."""
 
-    def __init__(self, payload, tds=TDS74):
+    def __init__(self, payload, tds=TDS74, features=None, columns=None):
         self.tds = tds
+        self.negotiated = features or {}
+        self.session_states, self.classified, self.keys = [], [], None
         self.errors, self.infos, self.env, self.rows, self.columns = [], [], [], [], []
         self.row_counts, self.loginack, self.features, self.done_status, self.return_status = [], None, [], None, None
         self.raw_rows, self.types, self.tokens, self.dones, self.return_values = [], [], [], [], []
-        self._parse(Reader(payload))
+        self._parse(Reader(payload), columns or [])
 
     def _row(self, raw, columns):
         self.raw_rows.append(raw)
@@ -213,8 +240,7 @@ class Response:
     def env_kinds(self):
         return [kind for kind, _, _ in self.env]
 
-    def _parse(self, r):
-        columns = []
+    def _parse(self, r, columns):
         while r.at < len(r.data):
             token = r.number("B")
             self.tokens.append(token)
@@ -239,7 +265,10 @@ class Response:
                     self.row_counts.append(count)
             elif token == 0x81:
                 count = r.number("H")
-                columns = [] if count == 0xFFFF else [_read_column(r, self.tds) for _ in range(count)]
+                if count != 0xFFFF and 0x04 in self.negotiated:
+                    self.keys = _read_key_table(r)
+                if count != 0xFFFF:  # else the client has them already
+                    columns = [_read_column(r, self.tds) for _ in range(count)]
                 self.types = columns
                 self.columns.append([column["name"] for column in columns])
             elif token == 0xD1:
@@ -254,8 +283,29 @@ class Response:
                 self._return_value(r)
             elif token in (0xA9, 0xA5, 0xA4):
                 r.take(r.number("H"))
+            elif token == 0xE4:
+                self._session_state(Reader(r.take(r.number("I"))))
+            elif token == 0xA3 and 0x09 in self.negotiated:
+                self._classification(r, self.negotiated[0x09][0] >= 2)
             else:
                 raise TdsProtocolError(f"token 0x{token:02x} at {r.at - 1}")
+
+    def _session_state(self, r):
+        sequence, status, states = r.number("I"), r.number("B"), {}
+        while r.at < len(r.data):
+            kind, length = r.number("B"), r.number("B")
+            states[kind] = r.take(r.number("I") if length == 0xFF else length)
+        self.session_states.append((sequence, bool(status & 1), states))
+
+    def _classification(self, r, ranked):
+        def pairs():
+            return [(r.text(r.number("B")), r.text(r.number("B"))) for _ in range(r.number("H"))]
+
+        labels, types = pairs(), pairs()
+        rank = r.number("i") if ranked else None
+        columns = [[(r.number("H"), r.number("H"), r.number("i") if ranked else None) for _ in range(r.number("H"))]
+                   for _ in range(r.number("H"))]
+        self.classified.append((labels, types, rank, columns))
 
     def _message(self, token, r):
         number, state, severity = r.number("i"), r.number("B"), r.number("B")
