@@ -57,3 +57,10 @@ std::string tds_quote_name(std::string_view name) {
 std::string tds_quote_text(std::string_view text) {
     return quote("N'", text, '\'');
 }
+
+std::string tds_quote_language(std::string_view name) {
+    for (char c : name)
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_')
+            return tds_quote_text(name);
+    return name.empty() ? tds_quote_text(name) : std::string(name);
+}

@@ -20,3 +20,5 @@ void tds_put_attention(std::vector<uint8_t> &out);
 
 std::string tds_quote_name(std::string_view name); // a]b -> [a]]b]
 std::string tds_quote_text(std::string_view text); // it's -> N'it''s'
+// Of a language: bare where that can be (Babelfish takes no N'..' there), else as a text.
+std::string tds_quote_language(std::string_view name);

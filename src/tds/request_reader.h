@@ -1,72 +1,81 @@
 // Reads a client's request while it passes through (MS-TDS 2.2.6.6 RPC, 2.2.6.7 SQLBatch, 2.2.6.9 transaction manager),
 // for what it may do to the session. Fed with the message's payload in pieces of any size; bounded memory; nothing is
-// changed. What it cannot follow it calls broken: the request goes on to the server all the same, and counts as one that
-// may have done anything.
+// changed. What it cannot follow it calls broken: the request goes on to the server all the same, and counts as one
+// that may have done anything.
+//
+//      payload -> ALL_HEADERS -> SQLBatch: text ------------------------------------------> scanner -> effect
+//                            \-> RPC: calls -> parameters -> the text of those that run one --^
+//                            \-> transaction manager: type, isolation level
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "tds/rpc_name.h"
 #include "tds/tsql_effect.h"
 
 struct tsql_scanner;
 
-// Special procedures, numbered as in an RPC; by name too ("sp_execute", "sys.sp_execute", "[master]..sp_executesql").
-enum class tds_proc : uint8_t {
-    other = 0,
-    cursor = 1,
-    cursor_open = 2,
-    cursor_prepare = 3,
-    cursor_execute = 4,
-    cursor_prepexec = 5,
-    cursor_unprepare = 6,
-    cursor_fetch = 7,
-    cursor_option = 8,
-    cursor_close = 9,
-    execute_sql = 10,
-    prepare = 11,
-    execute = 12,
-    prepexec = 13,
-    prepexec_rpc = 14,
-    unprepare = 15,
-    reset_connection = 100, // by name only: python-tds's pool
-};
+inline constexpr size_t tds_rpc_places = 4; // parameters of a call whose place is kept
 
 struct tds_rpc_call {
     tds_proc proc = tds_proc::other;
-    std::string name;                  // proc other: as sent
-    uint16_t options = 0;              // OptionFlags
-    bool has_first = false;            // the first parameter is an int and not NULL
-    int32_t first = 0;                 // its value: a handle, where the procedure takes one
-    bool has_second = false;           // likewise
+    std::string name;        // proc other: as sent
+    uint16_t options = 0;    // OptionFlags
+    bool skipped = false;    // NoExecFlag behind it: the server does not run it
+    bool has_first = false;  // the first parameter is an int and not NULL
+    int32_t first = 0;       // its value: a handle, where the procedure takes one
+    bool has_second = false; // likewise
     int32_t second = 0;
+    bool has_scroll = false; // SCROLLOPT of a procedure that opens a cursor
+    int32_t scroll = 0;
+    bool has_concurrency = false; // CCOPT likewise
+    int32_t concurrency = 0;
+
+    // Where it lies in the payload, to be put together anew.
+    uint32_t index = 0;                         // of the message's calls, from 0
+    uint32_t parameters = 0;                    // how many
+    uint64_t at = 0;                            // its name or ProcID
+    uint64_t options_at = 0;                    // OptionFlags
+    uint64_t parameter_at[tds_rpc_places] = {}; // the first parameters, beginning with their names
+    uint64_t first_at = 0;                      // with has_first: the bytes of the value
+    uint8_t first_size = 0;                     // 1, 2, 4 or 8
+    uint64_t end = 0;                           // behind its last parameter
+
+    bool operator==(const tds_rpc_call &) const = default;
 };
 
-inline constexpr size_t tds_rpc_calls_max = 32; // of one message; more: `broken`
+// Of one message. What a call beyond these does is in `effect`; one that makes or ends a handle or a cursor is
+// `broken`.
+inline constexpr size_t tds_rpc_calls_max = 32;
 
 // Where a text lies that last values may be put into.
 struct tds_text_place {
     enum class kind_t : uint8_t { none, batch, parameter } kind = kind_t::none;
-    uint64_t value_at = 0;  // parameter: payload offset of the value (its length, or PLP header)
-    uint64_t at = 0;        // payload offset of the text's first byte
-    uint64_t bytes = 0;     // of the text; a PLP value in several chunks has no place
-    uint8_t type = 0;       // parameter: NVARCHAR (short or PLP), NTEXT
+    uint64_t value_at = 0; // parameter: payload offset of the value (its length, or PLP header)
+    uint64_t at = 0;       // payload offset of the text's first byte
+    uint64_t bytes = 0;    // of the text, at least 1; a PLP value in several chunks has no place
+    uint8_t type = 0;      // parameter: NVARCHAR (short or PLP), NTEXT
     bool plp = false;
-    uint64_t type_at = 0;   // parameter: payload offset of the type byte
+    bool may_be_plp = false; // NVARCHAR: the client's version has NVARCHAR(max)
+    uint64_t type_at = 0;    // parameter: payload offset of the type byte
+
+    bool operator==(const tds_text_place &) const = default;
 };
 
 struct tds_request_info {
     uint8_t type = 0; // of the message
     bool broken = false;
-    uint64_t descriptor = 0;    // of ALL_HEADERS; 0: none
-    uint64_t descriptor_at = 0; // its payload offset; 0: there is none
-    std::vector<tds_rpc_call> calls;
-    tsql_effect effect;   // of all texts of the message together
-    tds_text_place place; // of the first text, when there is one text only
+    uint64_t descriptor = 0;         // of ALL_HEADERS; 0: none
+    uint64_t descriptor_at = 0;      // its payload offset; 0: there is none
+    std::vector<tds_rpc_call> calls; // at most tds_rpc_calls_max
+    uint32_t calls_count = 0;        // of the message
+    tsql_effect effect;              // of all texts and calls of the message together. Its last_uses can be replaced:
+                                     // with no `place` they are last_unclear instead
+    tds_text_place place;            // of the only text, when no call precedes it
     // Transaction manager request:
     uint16_t tm_type = 0;
     uint8_t tm_isolation = 0;  // of what it begins; 0: leaves the level alone
@@ -82,17 +91,19 @@ inline constexpr uint16_t tds_tm_commit = 7;
 inline constexpr uint16_t tds_tm_rollback = 8;
 inline constexpr uint16_t tds_tm_save = 9;
 
-struct tds_request_reader; // opaque
+struct tds_request_reader;                                     // opaque
 tds_request_reader *tds_request_reader_create(tsql_scanner *); // uses the scanner; nullptr: out of memory
 void tds_request_reader_destroy(tds_request_reader *);
 
 // `version`: negotiated with the client. `enclave`: COLUMNENCRYPTION was acknowledged with version 2 or later, so that
-// requests carry an enclave package. `info` must be new and stay until tds_request_end.
+// requests carry an enclave package. `info` must be new and stay until tds_request_end, or until a message that is
+// never ended gives way to the next one.
 void tds_request_begin(tds_request_reader *, uint8_t type, uint32_t version, bool enclave, tds_request_info &info);
 void tds_request_feed(tds_request_reader *, std::span<const uint8_t> payload);
 void tds_request_end(tds_request_reader *);
 
-// Appends to `out` the payload with other text in the place that `info` names; UTF-16LE. False: there is no such place,
-// or the text does not fit its type.
+// Appends to `out` the payload with other text in the place that `info` names; UTF-16LE. An NVARCHAR that becomes
+// longer than 8000 bytes is turned into NVARCHAR(max). False, and nothing is appended: there is no such place, or the
+// text does not fit its type.
 [[nodiscard]] bool tds_request_put_text(std::span<const uint8_t> payload, const tds_request_info &info,
                                         std::span<const uint8_t> text, std::vector<uint8_t> &out);

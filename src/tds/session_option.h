@@ -57,8 +57,8 @@ bool tds_option_is_switch(tds_option);
 
 inline constexpr std::string_view tds_isolation_default = "READ COMMITTED";
 
-// What a session's state is, or a server connection's. Values are canonical: ON, OFF, READ COMMITTED, numbers as they
-// were written; empty: at the login's default. The isolation level is never empty: no reset changes it.
+// What a session's state is, or a server connection's. Values are canonical: ON, OFF, READ COMMITTED, mdy, numbers as
+// they were written; empty: at the login's default. The isolation level is never empty: no reset changes it.
 struct tds_session_state {
     std::string database, language; // as the server names them
     std::array<std::string, tds_option_count> options;
@@ -75,7 +75,7 @@ void tds_state_set(tds_session_state &, tds_option, std::string_view value);
 void tds_state_set_language(tds_session_state &, std::string_view language);
 // What a reset leaves: the login's database and language, nothing set but the isolation level.
 void tds_state_reset(tds_session_state &, std::string_view database, std::string_view language);
-// What a statement does that nobody has seen the effect of: the options are at a value that the caller has read.
+// Options that the caller has read, and found at the login's default; not the isolation level, which has none.
 void tds_state_forget(tds_session_state &, tds_option_set);
 
 // Whether SETs alone lead from one to the other: nothing has to go back to a default.

@@ -200,7 +200,7 @@ static tds_walker::step_function token_step(const tds_walker &w, uint8_t id) {
 static bool wants_drop(const tds_walker &w, const tds_walk_cursor &c, bool &held) {
     if (*c.p == tds_token_sessionstate)
         return w.options.drop_session_state;
-    if (*c.p != tds_token_envchange || !w.options.drop_reset)
+    if (*c.p != tds_token_envchange || !w.options.drop_reset || w.message.reset_seen)
         return false;
     size_t have = std::min(sizeof reset_head, static_cast<size_t>(c.end - c.p));
     if (memcmp(c.p, reset_head, have) != 0)

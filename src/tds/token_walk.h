@@ -50,7 +50,7 @@ struct tds_walk_options {
     uint8_t data_classification = 0; // version 1 or 2; 0: not acknowledged, the token is then unknown
     // May be changed between messages.
     bool drop_session_state = false; // take SESSIONSTATE out
-    bool drop_reset = false;         // take ENVCHANGE 18 out (the token holding just that)
+    bool drop_reset = false;         // take the first ENVCHANGE 18 of a message out (the token holding just that)
 };
 
 // What the tokens said of the connection. Lives as long as the connection.
@@ -72,6 +72,15 @@ struct tds_walk_session {
     uint32_t features = 0; // bit n: feature n (under 32) was acknowledged
 };
 
+// A RETURNVALUE: an output parameter, or what a function returned.
+struct tds_walk_return {
+    uint32_t call = 0;    // of the calls in the message: DONEPROCs in front of it
+    uint16_t ordinal = 0; // of the parameter; below 7.2 there is none, and this is a length
+    bool is_int = false;  // INTN or INT4, not NULL, not encrypted, and its value an int's
+    int32_t value = 0;
+};
+inline constexpr uint32_t tds_walk_returns_kept = 4;
+
 // Of the message being walked, or of the last one until the next begins.
 struct tds_walk_message {
     uint64_t bytes = 0; // payload, what was taken out included
@@ -84,6 +93,9 @@ struct tds_walk_message {
     uint16_t done_status = 0;                                                  // the last one's
     uint16_t done_command = 0;                                                 // the last one's
     uint64_t done_rows = 0;                                                    // the last one's, as sent
+    uint32_t dones_with_count = 0;                                             // those with tds_done_count
+    uint64_t last_count = 0;                                                   // the last of those: its rows
+    uint32_t calls_done = 0;                                                   // DONEPROCs
     uint32_t attentions = 0;                                                   // DONEs with tds_done_attention
     bool reset_seen = false;                                                   // ENVCHANGE 18
     bool database_seen = false, language_seen = false, collation_seen = false; // ENVCHANGE 1, 2, 7
@@ -92,7 +104,9 @@ struct tds_walk_message {
     bool unrecoverable = false; // a SESSIONSTATE without fRecoverable, or with the last sequence number
     bool has_return_status = false;
     int32_t return_status = 0;
-    uint8_t last_token = 0; // 0: none yet
+    uint32_t returns_count = 0;                     // RETURNVALUEs
+    tds_walk_return returns[tds_walk_returns_kept]; // the first of them
+    uint8_t last_token = 0;                         // 0: none yet
 };
 
 enum class tds_walk_error : uint8_t {

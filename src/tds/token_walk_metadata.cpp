@@ -219,9 +219,58 @@ tds_step_result tds_step_altmetadata(tds_walker &w, tds_walk_cursor &c) {
     return tds_step_go(w, step_by_columns);
 }
 
+// --- RETURNVALUE ---
+
+static constexpr uint8_t type_intn = 0x26;
+static constexpr uint8_t type_int4 = 0x38;
+
+// Where what the current RETURNVALUE says is kept, or null.
+static tds_walk_return *kept_return(tds_walker &w) {
+    uint32_t n = w.message.returns_count;
+    return n <= tds_walk_returns_kept ? &w.message.returns[n - 1] : nullptr;
+}
+
+static void keep_int(tds_walk_return &kept, const uint8_t *p, size_t size) {
+    uint32_t low = size == 1   ? p[0]
+                   : size == 2 ? static_cast<uint32_t>(static_cast<int16_t>(get_u16le(p)))
+                               : get_u32le(p);
+    kept.value = static_cast<int32_t>(low);
+    kept.is_int = size < 8 || get_u32le(p + 4) == (kept.value < 0 ? UINT32_MAX : 0);
+    if (!kept.is_int)
+        kept.value = 0;
+}
+
+// An int of w.left bytes.
+static tds_step_result step_return_int(tds_walker &w, tds_walk_cursor &c) {
+    auto size = static_cast<size_t>(w.left);
+    const uint8_t *p = tds_step_take(w, c, size);
+    if (p == nullptr)
+        return tds_step_result::more;
+    keep_int(*kept_return(w), p, size);
+    return tds_step_go(w, tds_step_token);
+}
+
+static tds_step_result step_return_intn(tds_walker &w, tds_walk_cursor &c) {
+    const uint8_t *p = tds_step_take(w, c, 1);
+    if (p == nullptr)
+        return tds_step_result::more;
+    w.left = p[0];
+    if (w.left == 1 || w.left == 2 || w.left == 4 || w.left == 8)
+        return tds_step_go(w, step_return_int);
+    w.skip = w.left;
+    return tds_step_go(w, tds_step_token);
+}
+
 static tds_step_result step_return_value(tds_walker &w, tds_walk_cursor &) {
+    bool encrypted = w.options.column_encryption && (w.flags & flag_encrypted) != 0;
+    bool kept = kept_return(w) != nullptr && !encrypted;
     w.after_value = tds_step_token;
-    return tds_step_go(w, tds_step_value);
+    if (kept && w.type->id == type_intn)
+        return tds_step_go(w, step_return_intn);
+    if (!kept || w.type->id != type_int4)
+        return tds_step_go(w, tds_step_value);
+    w.left = 4;
+    return tds_step_go(w, step_return_int);
 }
 
 static tds_step_result step_return_typed(tds_walker &w, tds_walk_cursor &) {
@@ -239,8 +288,19 @@ static tds_step_result step_return_head(tds_walker &w, tds_walk_cursor &c) {
     return tds_step_go(w, tds_step_type);
 }
 
-tds_step_result tds_step_returnvalue(tds_walker &w, tds_walk_cursor &) {
-    return tds_step_over(w, "2b", step_return_head); // ordinal (before 7.2 a length), name
+// Ordinal (before 7.2 a length), name
+tds_step_result tds_step_returnvalue(tds_walker &w, tds_walk_cursor &c) {
+    const uint8_t *p = tds_step_take(w, c, 2);
+    if (p == nullptr)
+        return tds_step_result::more;
+    auto &m = w.message;
+    if (m.returns_count < UINT32_MAX)
+        ++m.returns_count;
+    if (tds_walk_return *kept = kept_return(w); kept != nullptr) {
+        kept->call = m.calls_done;
+        kept->ordinal = get_u16le(p);
+    }
+    return tds_step_over(w, "b", step_return_head);
 }
 
 // --- DATACLASSIFICATION: labels, information types, [rank,] columns with their properties ---

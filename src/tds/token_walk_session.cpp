@@ -70,6 +70,11 @@ tds_step_result tds_step_done(tds_walker &w, tds_walk_cursor &c) {
     m.done_rows = get_u32le(p + 4);
     if (w.wide)
         m.done_rows |= static_cast<uint64_t>(get_u32le(p + 8)) << 32;
+    if ((status & tds_done_count) != 0) {
+        ++m.dones_with_count;
+        m.last_count = m.done_rows;
+    }
+    m.calls_done += w.token == tds_token_doneproc ? 1U : 0U;
     m.attentions += attention ? 1U : 0U;
     w.final_done = ends_response(w, status);
     return tds_step_go(w, tds_step_token);

@@ -1,15 +1,18 @@
 // Reads T-SQL, as it comes, for what it may leave behind in the session. Pure; UTF-16LE in any pieces.
 //
-//      text -> characters -> tokens (comments, '..', N'..', [..]]..], "..", words, numbers) -> statements -> tsql_effect
+//      text -> characters -> tokens (comments, '..', N'..', [..]]..], "..", words, numbers) -> statements ->
+//      tsql_effect
 //
 // It is no parser: statements are told by the words that begin them, and what does not begin like one that is known is
 // taken for the worst (tsql_unknown). A text that is cut (a comment or quote without end) likewise. Memory is bounded:
-// a token's text beyond tsql_token_max units is not kept.
+// a token's text beyond tsql_token_max units is not kept. Literals that are run, as EXEC ('...') does, are texts of
+// their own and read to their end, whatever their length.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "tds/tsql_effect.h"
 
@@ -17,7 +20,8 @@ inline constexpr size_t tsql_token_max = 512; // units of a name or of a text wh
 
 enum class tsql_scope : uint8_t {
     batch, // a SQL batch: its SETs, temp tables, cursors and EXECUTE AS outlive it
-    inner, // sp_executesql, EXEC ('...'): SETs, USE, #t and EXECUTE AS end with it; ##t, global cursors, locks ... do not
+    inner, // sp_executesql, EXEC ('...'): SETs, USE, #t and EXECUTE AS end with it; ##t, global cursors, locks ... do
+           // not
     body,  // a procedure's definition, CREATE to END: as inner, from its AS on
 };
 
@@ -36,3 +40,7 @@ void tsql_scan_end(tsql_scanner *);
 
 // All at once.
 void tsql_scan(tsql_scanner *, tsql_scope scope, std::span<const uint8_t> utf16, tsql_effect &effect);
+
+// A procedure called from outside a text, by an RPC: as EXEC <name> in a text of that scope, whose arguments are not to
+// be seen. `name`: UTF-8, as sent, with schema and brackets if any.
+void tsql_call(tsql_scanner *, tsql_scope scope, std::string_view name, tsql_effect &effect);

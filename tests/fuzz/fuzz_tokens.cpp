@@ -70,6 +70,11 @@ static void same_message(const tds_walk_message &a, const tds_walk_message &b) {
     require(a.has_done == b.has_done && a.done_status == b.done_status && a.done_rows == b.done_rows);
     require(a.attentions == b.attentions && a.reset_seen == b.reset_seen && a.unrecoverable == b.unrecoverable);
     require(a.transaction_seen == b.transaction_seen && a.return_status == b.return_status);
+    require(a.dones_with_count == b.dones_with_count && a.last_count == b.last_count && a.calls_done == b.calls_done);
+    require(a.returns_count == b.returns_count);
+    for (size_t i = 0; i < tds_walk_returns_kept; ++i)
+        require(a.returns[i].call == b.returns[i].call && a.returns[i].ordinal == b.returns[i].ordinal &&
+                a.returns[i].is_int == b.returns[i].is_int && a.returns[i].value == b.returns[i].value);
 }
 
 static void same_session(const tds_walk_session &a, const tds_walk_session &b) {

@@ -26,9 +26,11 @@ static std::vector<drop_case> drop_cases() {
         {row + reset_token + end, row + end, row + reset_token + end, row + end},
         {row + state + end, row + state + end, row + end, row + end},
         {state + state + end, state + state + end, end, end},
-        {reset_token + state + reset_token + begin + state + end, state + begin + state + end,
-         reset_token + reset_token + begin + end, begin + end},
-        {reset_token + reset_token + reset_token + end, end, reset_token + reset_token + reset_token + end, end},
+        // Only the first one of a message: another is the answer to a reset that the client called by name.
+        {reset_token + state + reset_token + begin + state + end, state + reset_token + begin + state + end,
+         reset_token + reset_token + begin + end, reset_token + begin + end},
+        {reset_token + reset_token + reset_token + end, reset_token + reset_token + end,
+         reset_token + reset_token + reset_token + end, reset_token + reset_token + end},
         {begin + begin + end, begin + begin + end, begin + begin + end, begin + begin + end},
         {pair + end, pair + end, pair + end, pair + end},
         // Heads that are like that of 18 for one, two and three bytes.

@@ -143,6 +143,11 @@ inline std::string spell(const tds_walker &w) {
     put("language", m.language_seen), put("collation", m.collation_seen), put("tranchange", m.transaction_seen);
     put("sessionstate", m.session_state_seen), put("unrecoverable", m.unrecoverable);
     put("hasstatus", m.has_return_status), put("returnstatus", static_cast<uint32_t>(m.return_status));
+    put("counts", m.dones_with_count), put("count", m.last_count), put("calls", m.calls_done);
+    put("returns", m.returns_count);
+    for (const tds_walk_return &r : m.returns)
+        put("call", r.call), put("ordinal", r.ordinal), put("int", r.is_int),
+            put("value", static_cast<uint32_t>(r.value));
     return text;
 }
 

@@ -1,0 +1,1 @@
+4EXEC @r=[a]]b]."c";2 @x=@@IDENTITY OUT EXEC('SELECT ''a'''+N'b') AT s EXEC sp_executesql @stmt=N'EXEC (''p'')',N'@a int'

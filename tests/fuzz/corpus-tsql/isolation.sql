@@ -1,0 +1,1 @@
+4set transaction isolation level repeatable read set ansi_defaults on

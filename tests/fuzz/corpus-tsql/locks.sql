@@ -1,0 +1,1 @@
+4sp_getapplock @Resource='r',@LockOwner='Session' EXEC sp_releaseapplock 'r','Session' EXEC sp_setapprole 'a'
