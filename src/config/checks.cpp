@@ -244,6 +244,17 @@ void check_passthrough(checker &k, size_t i) {
             report_warning(k.to, at_bucket(k, i, key), "has no effect in passthrough", "the key to be left out");
 }
 
+constexpr const char *transaction_keys[] = {"server_reset", "opaque_procedures", "pin_procedures", "last_values"};
+
+void check_transaction_keys(checker &k, size_t i) {
+    if (k.c.buckets[i].mode == pool_mode::transaction)
+        return;
+    for (const char *key : transaction_keys)
+        if (given_in_bucket(k, i, key))
+            report_warning(k.to, at_bucket(k, i, key), "has no effect but in transaction mode",
+                           "the key to be left out");
+}
+
 void check_bucket(checker &k, size_t i) {
     const bucket_config &b = k.c.buckets[i];
     check_names(k, i);
@@ -252,6 +263,7 @@ void check_bucket(checker &k, size_t i) {
     check_own_login(k, i);
     check_server_tls(k, i);
     check_passthrough(k, i);
+    check_transaction_keys(k, i);
     check_secret_given_once(k, S::bucket, "password", k.lines.buckets[i], i);
     if (b.retry_backoff_min > b.retry_backoff_max)
         report_error(k.to, at_bucket(k, i, "retry_backoff_min"),
@@ -263,9 +275,6 @@ void check_bucket(checker &k, size_t i) {
 
 void config_check(const config &c, const config_lines &lines, report &to) {
     checker k{c, lines, to};
-    if (!given(k, S::proxy, "pool_mode")) // by contract the default is transaction
-        report_error(to, at(k, S::proxy, "pool_mode"), "transaction (the default) is not available in this version",
-                     "pool_mode: session or passthrough");
     check_buffers(k);
     check_packet_size(k);
     check_certificate(k);

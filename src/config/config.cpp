@@ -275,6 +275,10 @@ void inherit(config &c, const config_lines &lines) {
             b.queue_timeout = c.proxy.queue_timeout;
         if (given[index("max_queue_size")] == 0)
             b.max_queue_size = c.proxy.max_queue_size;
+        if (b.mode == pool_mode::transaction && given[index("idle_timeout")] == 0)
+            b.idle_timeout = c.proxy.idle_timeout;
+        if (b.mode == pool_mode::transaction && given[index("session_timeout")] == 0)
+            b.session_timeout = c.proxy.session_timeout;
     }
 }
 

@@ -15,6 +15,7 @@ enum class health_probe : uint8_t { login, prelogin, off };
 enum class client_tls : uint8_t { disable, allow, require };
 enum class server_tls : uint8_t { disable, prefer, require, verify_ca, verify_full, strict };
 enum class mars_mode : uint8_t { refuse, dedicate };
+enum class opaque_procedures : uint8_t { read, share, pin };
 
 inline constexpr const char *read_only_suffix = ".ro"; // id of a bucket's read-only target: the bucket's own and this
 
@@ -32,8 +33,8 @@ struct bucket_config {
     pool_mode mode = pool_mode::transaction;
     uint16_t listen_port = 0;         // 0: none of its own
     std::vector<std::string> aliases; // other host names (TLS SNI, Login7 ServerName)
-    uint64_t idle_timeout = 0;        // 0: off
-    uint64_t session_timeout = 0;     // 0: off
+    uint64_t idle_timeout = 0;        // 0: off; transaction mode: of a pinned session, proxy's when not set
+    uint64_t session_timeout = 0;     // 0: off; transaction mode: of a pin, likewise
     uint64_t retry_backoff_min = 100;
     uint64_t retry_backoff_max = 5'000;
     health_probe probe = health_probe::prelogin;
@@ -46,7 +47,11 @@ struct bucket_config {
     bool share_across_databases = true;
     bool key_has_application_name = false; // pool_key_extra: [application_name]
     uint32_t max_concurrent_logins = 4;
-    int32_t read_only = -1;    // index of its read-only target, -1: none
+    bool server_reset_always = false; // server_reset: always
+    opaque_procedures procedures = opaque_procedures::read;
+    std::vector<std::string> pin_procedures; // names or patterns
+    bool keep_last_values = true;            // last_values: keep
+    int32_t read_only = -1;                  // index of its read-only target, -1: none
     int32_t read_only_of = -1; // >= 0: this is such a target, made from buckets[].read_only of that index. It takes no
                                // part in routing, keeps nothing warm and has no listen_port or alias
     int line = 0;              // where it stands in the file, for messages
@@ -85,7 +90,9 @@ struct proxy_config {
     uint64_t keepalive = 30'000;
     uint64_t dns_ttl = 30'000;
     uint64_t shutdown_timeout = 30'000;
-    uint64_t client_idle_timeout = 0; // 0: off
+    uint64_t client_idle_timeout = 0;   // 0: off
+    uint64_t session_timeout = 300'000; // longest pin in transaction mode, 0: off
+    uint64_t idle_timeout = 60'000;     // longest silence of a pinned session there, 0: off
     bool reuse_port = false;
     std::string log_level = "info";
     bool log_json = false; // log_format: json

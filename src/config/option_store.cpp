@@ -51,6 +51,8 @@ void store_choice(const option_target &target, const option_choice &choice) {
         **to_server = static_cast<server_tls>(choice.value);
     else if (auto *mars = std::get_if<mars_mode *>(&target))
         **mars = static_cast<mars_mode>(choice.value);
+    else if (auto *procedures = std::get_if<opaque_procedures *>(&target))
+        **procedures = static_cast<opaque_procedures>(choice.value);
     else
         *std::get<health_probe *>(target) = static_cast<health_probe>(choice.value);
 }

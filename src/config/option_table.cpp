@@ -13,7 +13,7 @@ constexpr uint64_t second = 1'000, minute = 60 * second, hour = 60 * minute, day
 constexpr uint64_t kib = 1024, mib = 1024 * kib;
 
 constexpr option_choice pool_modes[] = {
-    {"transaction", static_cast<uint8_t>(pool_mode::transaction), true},
+    {"transaction", static_cast<uint8_t>(pool_mode::transaction)},
     {"session", static_cast<uint8_t>(pool_mode::session)},
     {"passthrough", static_cast<uint8_t>(pool_mode::passthrough)},
     {nullptr},
@@ -44,6 +44,14 @@ constexpr option_choice mars_modes[] = {
     {"dedicate", static_cast<uint8_t>(mars_mode::dedicate), true},
     {nullptr},
 };
+constexpr option_choice server_resets[] = {{"auto", false}, {"always", true}, {nullptr}};
+constexpr option_choice procedure_modes[] = {
+    {"read", static_cast<uint8_t>(opaque_procedures::read)},
+    {"share", static_cast<uint8_t>(opaque_procedures::share)},
+    {"pin", static_cast<uint8_t>(opaque_procedures::pin)},
+    {nullptr},
+};
+constexpr option_choice last_values_modes[] = {{"off", false}, {"keep", true}, {nullptr}};
 constexpr option_choice key_extras[] = {{"application_name", true}, {nullptr}};
 constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
 constexpr option_choice tls_versions[] = {{"1.2", false}, {"1.3", true}, {nullptr}};
@@ -85,9 +93,8 @@ const option_row table[] = {
     // proxy: how it serves
     {.section = S::proxy, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice,
      .default_text = "transaction", .choices = pool_modes, .target = AT(proxy_config, mode),
-     .help = "How server connections are shared. `session`: pooled, each held for a client's whole session, then "
-             "cleaned. `passthrough`: end to end, never shared. The default is not available in this version, so it "
-             "must be set."},
+     .help = "How server connections are shared. `transaction`: each held for one request or transaction, or a pin. "
+             "`session`: for a client's whole session, then cleaned. `passthrough`: end to end, never shared."},
     {.section = S::proxy, .name = "queue_timeout", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, queue_timeout),
      .help = "Longest wait for a slot, then error 50004; 0 turns queueing off (error 50001). Many drivers give up "
@@ -110,6 +117,14 @@ const option_row table[] = {
     {.section = S::proxy, .name = "client_idle_timeout", .type = T::duration, .default_text = "0", .max = 30 * day,
      .target = AT(proxy_config, client_idle_timeout),
      .help = "Closes a client that is silent for so long; 0: never."},
+    {.section = S::proxy, .name = "session_timeout", .type = T::duration, .default_text = "5m", .max = 365 * day,
+     .target = AT(proxy_config, session_timeout),
+     .help = "Longest that a pin may last in transaction mode; never cuts a running request. Then the session is "
+             "closed. 0: no end."},
+    {.section = S::proxy, .name = "idle_timeout", .type = T::duration, .default_text = "60s", .max = 30 * day,
+     .target = AT(proxy_config, idle_timeout),
+     .help = "Longest that a pinned session may be silent in transaction mode, or stall a request or a result. Then it "
+             "is closed. 0: no end."},
     {.section = S::proxy, .name = "release_timeout", .type = T::duration, .default_text = "5s", .min = 100,
      .max = minute, .target = AT(proxy_config, release_timeout),
      .help = "How long a closing server connection is waited for before its slot is given back all the same."},
@@ -188,8 +203,6 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
-    later(S::proxy, "session_timeout"),
-    later(S::proxy, "idle_timeout"),
     later(S::proxy, "queue_notify"),
     later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
@@ -292,12 +305,14 @@ const option_row table[] = {
     {.section = S::bucket, .name = "connection_timeout", .type = T::duration, .default_text = "30s", .min = 100,
      .max = hour, .target = AT(bucket_config, connection_timeout),
      .help = "Longest time to connect to the server and log in."},
-    {.section = S::bucket, .name = "idle_timeout", .type = T::duration, .default_text = "0", .max = 30 * day,
-     .target = AT(bucket_config, idle_timeout),
-     .help = "Closes a session that is silent for so long; 0: never."},
-    {.section = S::bucket, .name = "session_timeout", .type = T::duration, .default_text = "0", .max = 365 * day,
-     .target = AT(bucket_config, session_timeout),
-     .help = "Longest a session may last; 0: unlimited."},
+    {.section = S::bucket, .name = "idle_timeout", .type = T::duration, .default_text = "", .max = 30 * day,
+     .flags = option_inherits, .target = AT(bucket_config, idle_timeout),
+     .help = "In transaction mode as proxy.idle_timeout; in the others it closes a session that is silent for so long, "
+             "and is off when not given."},
+    {.section = S::bucket, .name = "session_timeout", .type = T::duration, .default_text = "", .max = 365 * day,
+     .flags = option_inherits, .target = AT(bucket_config, session_timeout),
+     .help = "In transaction mode as proxy.session_timeout; in the others the longest that a session may last, and off "
+             "when not given."},
     {.section = S::bucket, .name = "retry_backoff_min", .type = T::duration, .default_text = "100ms", .min = 1,
      .max = hour, .target = AT(bucket_config, retry_backoff_min),
      .help = "First pause after a failed connect to the server; doubled each time."},
@@ -337,6 +352,21 @@ const option_row table[] = {
     {.section = S::bucket, .name = "max_concurrent_logins", .type = T::number, .default_text = "4", .min = 1,
      .max = 10'000, .target = AT(bucket_config, max_concurrent_logins),
      .help = "Most real logins that this instance has under way at the server at a time."},
+    {.section = S::bucket, .name = "server_reset", .type = T::choice, .default_text = "auto",
+     .choices = server_resets, .target = AT(bucket_config, server_reset_always),
+     .help = "Transaction mode: when a server connection goes to another client it is reset only if something has run "
+             "on it that may have left more than the proxy knows of; `always`: every time."},
+    {.section = S::bucket, .name = "opaque_procedures", .type = T::choice, .default_text = "read",
+     .choices = procedure_modes, .target = AT(bucket_config, procedures),
+     .help = "Transaction mode, stored procedures: `read` their definition and pin those that may leave session state "
+             "or cannot be read; `share`: pin none; `pin` all."},
+    {.section = S::bucket, .name = "pin_procedures", .type = T::pattern_list, .default_text = "[]",
+     .target = AT(bucket_config, pin_procedures),
+     .help = "Transaction mode: procedures that pin in any case: names or patterns with `*` and `?`."},
+    {.section = S::bucket, .name = "last_values", .type = T::choice, .default_text = "keep",
+     .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
+     .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "
+             "the client's own; `off` saves a batch after writes, for applications that ask in the same request."},
     {.section = S::bucket, .name = "read_only", .type = T::keys,
      .help = "Where logins with ApplicationIntent=ReadOnly go: a bucket of its own, named `<id>.ro`, otherwise "
              "like this one."},
@@ -352,10 +382,6 @@ const option_row table[] = {
      .flags = option_required, .target = AT(bucket_config, max_connections),
      .help = "Most server connections to it, over all instances; counted as bucket `<id>.ro`."},
 
-    later(S::bucket, "server_reset"),
-    later(S::bucket, "opaque_procedures"),
-    later(S::bucket, "pin_procedures"),
-    later(S::bucket, "last_values"),
     later(S::bucket, "last_values_hold"),
     later(S::bucket, "defer_begin"),
     later(S::bucket, "max_prepared_per_connection"),

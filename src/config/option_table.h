@@ -55,8 +55,8 @@ struct host_port_target {
 
 // Where a value goes. The kind of pointer decides the width; std::string for a choice keeps its text.
 using option_target = std::variant<std::string *, uint16_t *, uint32_t *, uint64_t *, bool *, pool_mode *,
-                                   health_probe *, client_tls *, server_tls *, mars_mode *, host_port_target,
-                                   std::vector<std::string> *, std::vector<sentinel_address> *>;
+                                   health_probe *, client_tls *, server_tls *, mars_mode *, opaque_procedures *,
+                                   host_port_target, std::vector<std::string> *, std::vector<sentinel_address> *>;
 
 struct option_row {
     option_section section;

@@ -89,10 +89,6 @@ void move(pool_member &member, pool_member_state to) {
     }
 }
 
-bool in_state(const pool_member &member, std::string_view database, std::string_view language) {
-    return member.database == database && member.language == language;
-}
-
 // The earliest end of life of all idle members is known only as a lower bound: taking a member out does not look for
 // the next one. When the bound is reached it is found anew.
 pool_member *past_lifetime(pool_set &set, uint64_t now) {
@@ -212,24 +208,30 @@ void pool_use(pool_member &member) {
     move(member, pool_member_state::busy);
 }
 
-pool_member *pool_take_idle(server_pool *pool, std::string_view database, std::string_view language, pool_match match,
-                            uint64_t now) {
-    pool_member *other = nullptr;
+static pool_member *next_idle(const server_pool *pool, pool_member *m) {
+    if (pool->set->limits.oldest_first)
+        return m == nullptr ? list_front(pool->idle) : list_next(pool->idle, *m);
+    return m == nullptr ? list_back(pool->idle) : m->pool_node.prev;
+}
+
+pool_member *pool_take_idle(server_pool *pool, const void *settings, pool_match match, uint64_t now) {
+    pool_member *oldest = nullptr;
     if (pool->abandoned)
         return nullptr;
-    for (pool_member *m = list_back(pool->idle); m != nullptr; m = m->pool_node.prev) {
+    for (pool_member *m = next_idle(pool, nullptr); m != nullptr; m = next_idle(pool, m)) {
         if (m->retire_at <= now)
             continue;
-        if (in_state(*m, database, language)) {
+        if (m->settings == settings) {
             pool_use(*m);
             return m;
         }
-        other = m;
+        if (oldest == nullptr || !pool->set->limits.oldest_first)
+            oldest = m;
     }
-    if (match == pool_match::equal || other == nullptr)
+    if (match == pool_match::equal || oldest == nullptr)
         return nullptr;
-    pool_use(*other);
-    return other;
+    pool_use(*oldest);
+    return oldest;
 }
 
 pool_member *pool_set_lru_idle(const pool_set &set, const server_pool *except) {
@@ -248,13 +250,6 @@ pool_member *pool_set_expired(pool_set &set, uint64_t now) {
     if (oldest == nullptr || set.limits.max_idle_time == 0 || set.idle.count <= set.limits.min_idle)
         return nullptr;
     return now - oldest->idle_since >= set.limits.max_idle_time ? oldest : nullptr;
-}
-
-pool_member *pool_set_idle_in_database(const pool_set &set, std::string_view database) {
-    pool_member *m = list_front(set.idle);
-    while (m != nullptr && m->database != database)
-        m = list_next(set.idle, *m);
-    return m;
 }
 
 void pool_set_sweep(pool_set &set, uint64_t now) {

@@ -28,7 +28,7 @@ enum class pool_member_state : uint8_t {
     idle,
 };
 
-// Set by the functions below only; `database` and `language` by the proxy while the member is not idle.
+// Set by the functions below only; `settings` by the proxy while the member is not idle.
 struct pool_member {
     list_node<pool_member> pool_node; // its pool's idle members
     list_node<pool_member> set_node;  // the set's idle members
@@ -37,8 +37,7 @@ struct pool_member {
     uint64_t born = 0;
     uint64_t idle_since = 0;
     uint64_t retire_at = UINT64_MAX; // past its lifetime from here on
-    std::string database;            // the state that it is in, or will be in after the reset that is due
-    std::string language;
+    const void *settings = nullptr;  // the session state that it is in; equal states have the same address
 };
 
 struct server_pool {
@@ -60,6 +59,7 @@ struct pool_limits {
     uint32_t min_idle = 0;            // kept open for the pools used last, over all of them
     uint64_t max_idle_time = 300'000; // ms; 0: idle members stay (and empty pools go after an hour)
     uint64_t lifetime = 3'600'000;    // ms, shortened or lengthened by up to a tenth for each member; 0: unlimited
+    bool oldest_first = false;        // of idle members in the state asked for the one idle longest is taken
 };
 
 struct pool_set {
@@ -101,8 +101,8 @@ void pool_drop(server_pool *pool); // ends a hold; may free an abandoned pool
 void pool_add(server_pool *pool, pool_member &member, pool_member_state state, uint64_t now, uint32_t random);
 // Out of its pool, whatever its state; harmless if it is in none. May free an abandoned pool.
 void pool_remove(pool_member &member);
-// A warming or busy member comes free, in the state that its `database` and `language` say. False: it is past its
-// lifetime or its pool is abandoned: it stays busy and the caller closes it.
+// A warming or busy member comes free, in the state that its `settings` say. False: it is past its lifetime or its pool
+// is abandoned: it stays busy and the caller closes it.
 [[nodiscard]] bool pool_put_idle(pool_member &member, uint64_t now);
 // A warming or idle member goes to a client.
 void pool_use(pool_member &member);
@@ -111,10 +111,9 @@ enum class pool_match : uint8_t {
     equal, // only a member whose state is already the one asked for
     any,   // if there is none, the one idle longest in another state
 };
-// An idle member, now busy, or nullptr. Of those in the state asked for the one used last. Members past
-// their lifetime and those of an abandoned pool are left for pool_set_expired.
-[[nodiscard]] pool_member *pool_take_idle(server_pool *pool, std::string_view database, std::string_view language,
-                                          pool_match match, uint64_t now);
+// An idle member, now busy, or nullptr. Of those in the state asked for the one used last (or first: oldest_first).
+// Members past their lifetime and those of an abandoned pool are left for pool_set_expired.
+[[nodiscard]] pool_member *pool_take_idle(server_pool *pool, const void *settings, pool_match match, uint64_t now);
 
 // For taking over its slot: of all idle members in other pools than `except` (nullptr: in all) the one idle longest, or
 // nullptr. It stays idle: pool_remove it.
@@ -123,8 +122,6 @@ enum class pool_match : uint8_t {
 // An idle member that must be closed: past its lifetime, of an abandoned pool, or idle for longer than max_idle_time
 // and not one of the min_idle used last. nullptr: none. It stays idle: pool_remove it, and ask again.
 [[nodiscard]] pool_member *pool_set_expired(pool_set &set, uint64_t now);
-// An idle member whose state has this database (a server says that the database is in use), or nullptr. Likewise.
-[[nodiscard]] pool_member *pool_set_idle_in_database(const pool_set &set, std::string_view database);
 // Frees pools without members and holders that no client has asked for during max_idle_time. Call it about once a
 // second.
 void pool_set_sweep(pool_set &set, uint64_t now);

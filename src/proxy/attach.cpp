@@ -1,5 +1,7 @@
 #include "proxy/attach.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "proxy/authenticate.h"
 #include "proxy/exchange.h"
@@ -7,49 +9,106 @@
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
+#include "proxy/sharing_values.h"
 #include "proxy/slots.h"
+#include "tds/login7.h"
+#include "tds/packet.h"
 
-static bool in_right_state(const server_conn *c, const dialogue &d) {
-    return c->member.database == d.database && c->member.language == d.language;
+static constexpr uint8_t replays_max = 3; // server connections on which a session's settings are tried
+
+// ---- what it needs before the request --------------------------------------------------------------------------
+
+enum class attach_step : uint8_t { serve, check, keep, clean, prepare };
+
+// What a reset leaves: known only where the database is the same before and after it, since Babelfish leaves it alone.
+static tds_session_state after_reset(const server_conn *c) {
+    tds_session_state state = *c->settings;
+    tds_state_reset(state, c->baseline->database, c->baseline->language);
+    if (c->walker.session.database != c->baseline->database)
+        state.database.clear();
+    return state;
+}
+
+// Another client's doings that nobody can name, or an option that must go back to a default nobody knows.
+static bool reset_due(const client_session *s, const server_conn *c) {
+    bool another = c->last_client != s->id;
+    bool always = s->bucket->conf->server_reset_always && !c->pristine;
+    return (another && (c->dirty || (always && sharing(s)))) || (sharing(s) && values_need_reset(s, c)) ||
+           !tds_state_reachable(*c->settings, *s->talk->settings);
+}
+
+static attach_step next_step(const client_session *s, server_conn *c) {
+    const dialogue &d = *s->talk;
+    bool wide = tds_version_is_wide(c->version);
+    bool reset = reset_due(s, c);
+    c->reset_rides = reset && wide && after_reset(c) == *d.settings && !(sharing(s) && values_lost_by_reset(s));
+    bool clean = reset && !wide;
+    bool prepare = !clean && !c->reset_rides && (reset || c->settings != d.settings);
+    bool ours = c->check_due || clean || prepare;
+    bool foreign = !reset && sharing(s) && values_foreign(s, c);
+    if (foreign || (values_unread(c) && (c->home != s || ours)))
+        return attach_step::keep;
+    if (c->check_due)
+        return attach_step::check;
+    return clean ? attach_step::clean : prepare ? attach_step::prepare : attach_step::serve;
+}
+
+std::string attach_prepare_batch(const server_conn *c, bool reset) {
+    return tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
 }
 
 static void serve(client_session *s) {
     server_conn *c = s->server;
     c->deadline = 0;
     server_move(c, server_state::serving);
+    sharing_take_home(s, c);
     session_move(s, session_state::active);
     s->deadline = 0;
 }
 
-// Checked: whatever else it needs before the request.
-static bool prepare_or_serve(client_session *s) {
-    if (!in_right_state(s->server, *s->talk)) {
-        server_task_start(s->server, server_task::prepare);
-        return false;
+static void log_step(const client_session *s, const char *step) {
+    log_debug("server connection is made ready", {{"session", s->id}, {"server", s->server->id}, {"step", step}});
+}
+
+static bool advance(client_session *s) {
+    static constexpr const char *names[] = {"serve", "check", "keep", "clean", "prepare"};
+    server_conn *c = s->server;
+    attach_step next = next_step(s, c);
+    log_step(s, names[static_cast<size_t>(next)]);
+    switch (next) {
+    case attach_step::serve: serve(s); return true;
+    case attach_step::check: server_task_start(c, server_task::check); break;
+    case attach_step::keep: server_task_start(c, server_task::keep); break;
+    case attach_step::clean: server_task_start(c, server_task::roll_back); break;
+    case attach_step::prepare:
+        server_task_start(c, server_task::prepare, reset_due(s, c) ? tds_status_reset : uint8_t{0});
+        break;
     }
-    serve(s);
-    return true;
+    return false;
 }
 
 bool attach_with(client_session *s, server_conn *c) {
     uint64_t now = proxy_now(s->root);
-    bool paused =
+    c->check_due =
         c->state == server_state::idle && now - c->member.idle_since >= s->root->conf->proxy.health_check_interval;
     link_attach(s, c);
     pools_show(c->bucket);
     c->counted = true;
     session_move(s, session_state::connecting);
     s->deadline = 0;
-    if (paused) {
-        server_task_start(c, server_task::check);
-        return false;
-    }
-    return prepare_or_serve(s);
+    return advance(s);
 }
 
 static bool try_attach(client_session *s) {
     proxy *root = s->root;
     s->need = session_need::request;
+    if (sharing_home_busy(s)) {
+        s->talk->shared->awaits_home = true;
+        session_move(s, session_state::connecting);
+        s->deadline = 0;
+        return false;
+    }
     bool full = s->bucket->core.full || s->bucket->core.used >= s->bucket->core.max;
     server_conn *c = nullptr;
     if (coord_allowed(root->coordinator) && slots_first_client(s->bucket) == nullptr)
@@ -67,17 +126,17 @@ bool attach_request(client_session *s) {
     return try_attach(s);
 }
 
-void attach_opened(client_session *s) {
-    if (prepare_or_serve(s))
+void attach_again(client_session *s) {
+    if (try_attach(s))
         exchange_attached(s);
 }
 
-void attach_checked(client_session *s) {
-    if (prepare_or_serve(s))
+void attach_go_on(client_session *s) {
+    if (advance(s))
         exchange_attached(s);
 }
 
-void attach_prepared(client_session *s) {
+void attach_reset_done(client_session *s) {
     serve(s);
     exchange_attached(s);
 }
@@ -94,8 +153,7 @@ void attach_refused(client_session *s, const tds_login_answer &answer) {
 static void try_another(client_session *s) {
     if (proxy_now(s->root) >= s->talk->attach_until)
         return exchange_fail_request(s, proxy_error::server_lost, "timeout", "no server connection in time");
-    if (try_attach(s))
-        exchange_attached(s);
+    attach_again(s);
 }
 
 // The server does not let this login go from database to database: from now on it shares with its like only.
@@ -110,9 +168,26 @@ static void stop_sharing(client_session *s, int32_t number) {
     try_another(s);
 }
 
+static bool refuses_database(int32_t number) {
+    static constexpr int32_t numbers[] = {911, 916, 40508, 4060, 4063, 922, 927, 942, 945, 2520};
+    return std::find(std::begin(numbers), std::end(numbers), number) != std::end(numbers);
+}
+
+// Its settings could not be put back there. Elsewhere they may be, but not for ever.
+static void replay_elsewhere(client_session *s, int32_t number) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr || refuses_database(number))
+        return stop_sharing(s, number);
+    if (++sh->replays_failed < replays_max)
+        return try_another(s);
+    exchange_fail_request(s, proxy_error::internal, "internal", "the session's settings cannot be put back");
+}
+
 void attach_task_failed(client_session *s, server_task task, const char *why, int32_t number, bool gone) {
     server_conn *c = s->server;
     bool refused = task == server_task::prepare && number != 0 && !gone;
+    if (s->state == session_state::settling)
+        return exchange_server_lost(s, why, gone);
     link_detach(s, c);
     if (refused) {
         if (c->counted)
@@ -129,7 +204,7 @@ void attach_task_failed(client_session *s, server_task task, const char *why, in
     else if (task == server_task::client_reset)
         exchange_fail_request(s, proxy_error::server_lost, "server_lost", "the session could not be reset");
     else if (refused)
-        stop_sharing(s, number);
+        replay_elsewhere(s, number);
     else
         try_another(s);
 }

@@ -1,15 +1,17 @@
 // Giving a server connection to a client session that has a request, and taking it back.
 //
-//      attach_request -> idle in its pool, in the right state  ------------------------+-> attached
+//      attach_request -> idle in its pool, its home or in the right state  ------------+
 //                     -> a free slot: opened, logged in  ------------------------------+
-//                     -> idle in its pool, in another state: prepare  -----------------+
+//                     -> idle in its pool, in another state ---------------------------+
 //                     -> a slot taken over from another pool's idle connection: opened +
-//                     -> queue
+//                     -> queue                                                         v
+//      check, after a pause; keep, another's last values; clean, below TDS 7.2; prepare, its settings -> attached
 //
 // Nothing of the client's has been sent before it is attached: what fails before is tried again on another connection.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 struct client_session;
 struct server_conn;
@@ -21,13 +23,18 @@ enum class server_task : uint8_t;
 [[nodiscard]] bool attach_request(client_session *);
 // This connection of its pool is for it; counted as acquired by the caller. As attach_request.
 [[nodiscard]] bool attach_with(client_session *, server_conn *);
-// The connection opened for its request is logged in.
-void attach_opened(client_session *);
+// What kept it from looking for one is over.
+void attach_again(client_session *);
+// A step on the way to the request is done: the connection opened for it is logged in, checked, cleaned, or in its
+// settings.
+void attach_go_on(client_session *);
+// What the session's own reset asked for is done.
+void attach_reset_done(client_session *);
+// The batch that puts the connection into its client's settings, behind a reset or not.
+std::string attach_prepare_batch(const server_conn *, bool reset);
 // ... or the server has refused that login.
 void attach_refused(client_session *, const tds_login_answer &);
-// The batch before the request has ended well, or not: `gone`, the server has closed its end.
-void attach_checked(client_session *);
-void attach_prepared(client_session *);
+// A batch of the proxy's own has failed: `gone`, the server has closed its end.
 void attach_task_failed(client_session *, server_task, const char *why, int32_t number, bool gone);
 // The session ends, or its request was cancelled before it was sent: the connection goes back to its pool, or closes.
 void attach_give_back(client_session *, const char *reason);

@@ -12,6 +12,7 @@
 #include "proxy/proxy.h"
 #include "proxy/router.h"
 #include "proxy/server_auth.h"
+#include "proxy/sharing.h"
 #include "proxy/slots.h"
 #include "tds/login7_build.h"
 #include "tds/login_answer.h"
@@ -91,6 +92,14 @@ void authenticate_answer_now(client_session *s) {
     give_answer(s);
 }
 
+// Always Encrypted with enclaves: version 2 and later.
+static bool wants_enclave(const tds_login_answer &a, const tds_login7 &l) {
+    tds_feature asked, acked;
+    return tds_feature_find(l.features, tds_feature_column_encryption, asked) &&
+           tds_feature_find(a.feature_acks, tds_feature_column_encryption, acked) && !acked.data.empty() &&
+           acked.data[0] >= 2;
+}
+
 // jTDS loses an answer that comes at once.
 static void answer(client_session *s, const tds_login_answer &a) {
     dialogue &d = *s->talk;
@@ -102,8 +111,12 @@ static void answer(client_session *s, const tds_login_answer &a) {
     reply.features = l.features;
     reply.spid = session_spid(s);
     tds_login_answer_build(a, reply, d.late_answer);
-    d.database = a.database;
-    d.language = a.language;
+    tds_session_state state;
+    state.database = a.database;
+    state.language = a.language;
+    d.login_settings = d.settings = settings_intern(s->root->settings, std::move(state));
+    d.enclave = wants_enclave(a, l);
+    sharing_start(s);
     unsigned delay = client_login_answer_delay(s->login);
     if (delay == 0)
         return give_answer(s);
@@ -117,7 +130,7 @@ static void log_login(const client_session *s, const char *how) {
     log_debug("session logged in", {{"session", s->id},
                                     {"bucket", session_bucket_id(s)},
                                     {"user", s->talk->who->user},
-                                    {"database", s->talk->database},
+                                    {"database", s->talk->settings->database},
                                     {"pool", pools_label(s->talk->pool)},
                                     {"by", how}});
 }
@@ -210,6 +223,7 @@ void authenticate_server_ready(client_session *s, const std::shared_ptr<const td
     answer(s, *a);
     log_login(s, s->talk->dedicated ? "dedicated login" : "real login");
     authenticate_connection_done(c);
+    sharing_give_back(s);
 }
 
 // The server's own errors go to the client as they came.

@@ -15,6 +15,7 @@
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
 #include "proxy/refusal.h"
+#include "proxy/sharing.h"
 #include "proxy/slots.h"
 #include "tds/login_answer.h"
 
@@ -23,8 +24,8 @@ static constexpr uint64_t linger_ms = 1'000;
 static void client_event(net_conn *conn, unsigned events);
 
 const char *session_state_name(session_state state) {
-    static constexpr const char *names[] = {"greeting", "login",  "admission", "waiting",   "connecting",
-                                            "relaying", "active", "refusing",  "lingering", "closing"};
+    static constexpr const char *names[] = {"greeting", "login",    "admission", "waiting",   "connecting", "relaying",
+                                            "active",   "settling", "refusing",  "lingering", "closing"};
     static_assert(std::size(names) == static_cast<size_t>(session_state::count_));
     return names[static_cast<size_t>(state)];
 }
@@ -128,6 +129,8 @@ void session_close(client_session *s, const char *reason, std::string_view detai
     log_closed(s, reason, detail);
     if (s->state == session_state::waiting)
         slots_cancel(s->root, s->bucket, s->wait);
+    if (s->talk)
+        sharing_end(s);
     drop_server(s, reason);
     session_move(s, session_state::closing);
     authenticate_end(s);
@@ -296,7 +299,8 @@ static void client_event(net_conn *conn, unsigned events) {
     case session_state::admission: authenticate_event(s, events); break;
     case session_state::waiting:
     case session_state::connecting: logging_in_or_asking(s, events); break;
-    case session_state::active: exchange_client_event(s, events); break;
+    case session_state::active:
+    case session_state::settling: exchange_client_event(s, events); break;
     case session_state::refusing: refusal_event(s, events); break;
     case session_state::lingering: linger_read(s); break;
     default: break;
@@ -332,17 +336,34 @@ void session_deadline(client_session *s) {
     session_close(s, "login_timeout", session_state_name(s->state));
 }
 
+// In transaction mode the two limits are for who keeps a server connection from others; never for one of its own.
+static bool limits_hold(const client_session *s) {
+    if (!s->talk || !sharing_mode(s->bucket))
+        return true;
+    return sharing(s) && s->server != nullptr;
+}
+
+static uint64_t since(const client_session *s) {
+    return s->talk && sharing(s) ? s->talk->shared->pinned_since : s->started;
+}
+
+static bool pinned(const client_session *s) {
+    return !s->talk || !sharing(s) || s->talk->shared->pins != 0;
+}
+
 void session_check_idle(client_session *s, uint64_t now) {
-    if (s->talk && s->talk->awaiting)
-        return; // the server is at work, however long it takes
-    uint64_t idle = s->bucket->conf->idle_timeout;
+    // The server is at work, however long it takes, unless the client does not read what it says.
+    if (s->talk && s->talk->awaiting && !s->talk->sending && stream_unsent(&s->client) == 0)
+        return;
+    bool hold = limits_hold(s);
+    uint64_t idle = hold ? s->bucket->conf->idle_timeout : 0;
     if (uint64_t client_idle = s->root->conf->proxy.client_idle_timeout; client_idle != 0)
         idle = idle == 0 ? client_idle : std::min(idle, client_idle);
-    uint64_t longest = s->bucket->conf->session_timeout;
+    uint64_t longest = hold && pinned(s) && !(s->talk && s->talk->awaiting) ? s->bucket->conf->session_timeout : 0;
     const char *why = nullptr;
     if (idle != 0 && now - s->last_activity >= idle)
         why = "idle_timeout";
-    else if (longest != 0 && now - s->started >= longest)
+    else if (longest != 0 && now - since(s) >= longest)
         why = "session_timeout";
     if (why == nullptr)
         return;

@@ -1,10 +1,10 @@
 // One accepted TDS connection from an application.
 //
-//      passthrough                                             terminated (session mode)
+//      passthrough                                             terminated (transaction and session mode)
 //
 //      greeting                                                login -> admission -+
 //         |                                                      |                 |
-//      waiting -> connecting -> relaying                         +-----> waiting -> connecting -> active
+//      waiting -> connecting -> relaying                         +-----> waiting -> connecting -> active <-> settling
 //                                                                                     ^  |          |
 //                                                               a request needs a     |  +----------+
 //                                                               server connection     +-- waiting <-+
@@ -18,6 +18,8 @@
 //      connecting  its server connection is being made, logged in or prepared
 //      relaying    passthrough: bytes go both ways untouched
 //      active      logged in: between two requests, or in one (proxy/exchange)
+//      settling    transaction mode: its request is answered; what must be known before its server connection may go
+//                  to another is being asked (proxy/sharing)
 //      refusing    the login is answered with an error; in passthrough after PRELOGIN, TLS and LOGIN7 with the proxy
 //      lingering   everything is sent, FIN included; what the client still sends is read and dropped until its FIN
 //                  comes, so that no RST destroys the answer on its way
@@ -53,6 +55,7 @@ enum class session_state : uint8_t {
     connecting,
     relaying,
     active,
+    settling,
     refusing,
     lingering,
     closing,

@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "proxy/settings.h"
 #include "tds/login7.h"
 #include "tds/packet_stream.h"
 #include "tls/digest.h"
 
 struct server_pool;
+struct shared_session;
 
 // A LOGIN7 without its secrets. Shared by the session, its pool and the server connections that were opened with it.
 struct login_identity : tds_login7_fixed {
@@ -25,10 +27,13 @@ struct dialogue {
     server_pool *pool = nullptr; // a reference of proxy/pools; nullptr: dedicated
     std::string pool_key;        // until it has its pool
     digest password_digest{};
-    bool dedicated = false;         // its server connection is of no use to others
-    bool checking_password = false; // one of the bucket's max_concurrent_logins
-    bool stream = false;            // client_login has handed over: bytes go through client_session.client
-    std::string database, language; // that its session begins with, as the server names them
+    bool enclave = false;             // its requests carry an enclave package
+    bool dedicated = false;           // its server connection is of no use to others
+    bool checking_password = false;   // one of the bucket's max_concurrent_logins
+    bool stream = false;              // client_login has handed over: bytes go through client_session.client
+    settings_ptr login_settings;      // what its session begins with
+    settings_ptr settings;            // and what it is in now: its server connection is, or will be when it gets one
+    shared_session *shared = nullptr; // transaction mode: proxy/sharing's
 
     uint16_t packet_size = tds_initial_packet_size; // the client's, in both directions
     tds_packet_cursor up;                           // the client's packets

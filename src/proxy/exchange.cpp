@@ -7,10 +7,13 @@
 
 #include "base/log.h"
 #include "proxy/attach.h"
+#include "proxy/exchange_steps.h"
 #include "proxy/link.h"
 #include "proxy/proxy.h"
 #include "proxy/refusal.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
+#include "proxy/sharing_values.h"
 #include "proxy/slots.h"
 #include "tds/login_answer.h"
 #include "tds/request.h"
@@ -21,46 +24,21 @@ static constexpr size_t attach_after = 64 * 1024; // bytes of a request that are
 static constexpr uint8_t attentions_max = 100;
 static constexpr uint8_t smp_packet = 0x53; // MC-SMP 2.2.1
 static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
-
-// Packets on their way out are put together in one buffer of the loop's. Whoever does so takes it for that time: what
-// is called meanwhile may put together others.
-struct out_buffer {
-    proxy *root;
-    std::vector<uint8_t> bytes;
-
-    explicit out_buffer(proxy *p) : root(p) {
-        bytes.swap(p->scratch.out);
-        bytes.clear();
-    }
-    ~out_buffer() { root->scratch.out.swap(bytes); }
-    out_buffer(const out_buffer &) = delete;
-    out_buffer &operator=(const out_buffer &) = delete;
-};
-
-static bool alive(const client_session *s) {
-    return s->state == session_state::active || s->state == session_state::waiting ||
-           s->state == session_state::connecting;
-}
-
-static bool serving(const client_session *s) {
-    return s->state == session_state::active && s->server != nullptr;
-}
-
 // ---- both sockets ----------------------------------------------------------------------------------------------
 
 void exchange_watch(client_session *s) {
-    if (!alive(s))
+    if (!exchange_alive(s))
         return;
     const proxy_config &conf = s->root->conf->proxy;
     size_t to_client = stream_unsent(&s->client);
-    size_t to_server = serving(s) ? stream_unsent(&s->server->conn) : 0;
+    size_t to_server = exchange_serving(s) ? stream_unsent(&s->server->conn) : 0;
     unsigned events = to_client > 0 ? net_writable : 0;
     if (iobuf_size(s->in) < std::max<size_t>(conf.buffer_high, attach_after) && to_server <= conf.buffer_low)
         events |= net_readable;
     else
         events |= net_hangup; // it leaves the queue, or its request is cancelled, however much of it waits to be read
     net_conn_watch(&s->client.conn, events);
-    if (!serving(s))
+    if (!exchange_serving(s))
         return;
     events = to_server > 0 ? net_writable : 0;
     if (to_client <= conf.buffer_low)
@@ -82,139 +60,20 @@ bool exchange_send_client(client_session *s, std::span<const uint8_t> packets) {
     session_client_ended(s, error);
     return false;
 }
+// ---- client to server ------------------------------------------------------------------------------------------
 
-// ---- answers of the proxy's own --------------------------------------------------------------------------------
-
-static void count_packets_out(client_session *s, packet_direction direction, tds_packet_writer &w) {
-    if (w.packets > 0)
-        counter_add(packet_counter(s->bucket, direction, w.type), w.packets);
-    w.packets = 0;
-}
-
-static void count_packet_in(client_session *s, packet_direction direction, const tds_packet_cursor &c) {
-    if (tds_cursor_packet_over(c))
-        counter_add(packet_counter(s->bucket, direction, c.type));
-}
-
-// One message of the tokens given.
-static bool send_tokens(client_session *s, std::span<const uint8_t> tokens) {
-    dialogue &d = *s->talk;
-    out_buffer out(s->root);
-    tds_writer_begin(d.to_client, tds_type_response, 0);
-    tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
-    count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
-    return exchange_send_client(s, out.bytes);
-}
-
-static bool send_done(client_session *s, uint16_t status) {
-    std::vector<uint8_t> tokens;
-    tds_put_done(tokens, s->talk->who->version, tds_token_done, status, 0, 0);
-    return send_tokens(s, tokens);
-}
-
-static std::vector<uint8_t> error_tokens(const client_session *s, proxy_error error, const char *detail) {
-    const error_info &info = error_find(error);
-    std::string text = info.text;
-    if (*detail != '\0')
-        text.append(": ").append(detail);
-    tds_notice notice;
-    notice.number = static_cast<int32_t>(error);
-    notice.severity = info.severity;
-    notice.text = text;
-    notice.server_name = "tdsbouncer";
-    notice.line = 1;
-    std::vector<uint8_t> tokens;
-    tds_put_notice(tokens, s->talk->who->version, notice);
-    tds_put_done(tokens, s->talk->who->version, tds_token_done, tds_done_error, 0, 0);
-    return tokens;
-}
-
-// ---- a request that fails before a server had it ---------------------------------------------------------------
-
-static bool take(client_session *s, std::span<const uint8_t> &in);
-
-// The request at the head of `in` has been read to its end and dropped: now its answer.
-static bool answer_late(client_session *s) {
-    dialogue &d = *s->talk;
-    d.swallowing = false;
-    std::vector<uint8_t> tokens = std::move(d.late_answer);
-    if (!send_tokens(s, tokens))
+// Whether the server has something to cancel. Between two requests that wait for nothing the proxy answers itself.
+static bool server_cancels(const client_session *s) {
+    if (!exchange_serving(s))
         return false;
-    if (!d.ends_after)
-        return true;
-    exchange_finish(s, "server lost");
-    return false;
-}
-
-// Not from inside take: that goes on by itself.
-static void go_on(client_session *s) {
-    if (s->talk->taking)
-        return;
-    auto pending = iobuf_pending(s->in);
-    size_t before = pending.size();
-    if (before > 0 && take(s, pending) && alive(s))
-        iobuf_consume(s->in, before - pending.size());
-    exchange_watch(s);
-}
-
-static void swallow_request(client_session *s, std::vector<uint8_t> &&tokens, bool ends_after) {
-    dialogue &d = *s->talk;
-    if (s->state != session_state::active)
-        session_move(s, session_state::active);
-    s->deadline = 0;
-    d.late_answer = std::move(tokens);
-    d.ends_after = ends_after;
-    d.swallowing = true;
-    d.reset_done = false;
-    d.reset_ack = false;
-    go_on(s);
-}
-
-void exchange_fail_request(client_session *s, proxy_error error, const char *error_type, const char *detail) {
-    slots_count_error(s->root, s->bucket, error_type);
-    log_warn("request answered with error", {{"session", s->id},
-                                             {"bucket", session_bucket_id(s)},
-                                             {"number", static_cast<unsigned>(error)},
-                                             {"error_type", error_type},
-                                             {"detail", detail}});
-    swallow_request(s, error_tokens(s, error, detail), error_find(error).severity >= 20);
-}
-
-void exchange_refuse_request(client_session *s, const tds_login_answer &answer) {
-    std::vector<uint8_t> tokens;
-    for (const tds_login_notice &n : answer.notices)
-        tds_put_notice(tokens, s->talk->who->version,
-                       {n.number, n.state, n.severity, n.text, n.server_name, n.procedure, n.line});
-    tds_put_done(tokens, s->talk->who->version, tds_token_done, tds_done_error, 0, 0);
-    swallow_request(s, std::move(tokens), true);
-}
-
-// ---- attention -------------------------------------------------------------------------------------------------
-
-// The client takes its request back before a server had it: that is answered, then the attention.
-static void cancel_waiting_request(client_session *s) {
-    size_t size = 0;
-    // A reset that the request asked for cannot be taken back: the attention follows the request.
-    bool resetting = s->server != nullptr && s->server->task == server_task::client_reset;
-    if (resetting || !tds_find_attention(iobuf_pending(s->in), size))
-        return;
-    log_debug("request cancelled before it was sent", {{"session", s->id}});
-    if (s->state == session_state::waiting)
-        slots_cancel(s->root, s->bucket, s->wait);
-    if (s->server != nullptr)
-        attach_give_back(s, "request cancelled");
-    session_move(s, session_state::active);
-    iobuf_consume(s->in, size);
-    s->talk->reset_done = false;
-    if (send_done(s, tds_done_error) && send_done(s, tds_done_attention))
-        go_on(s);
+    return !sharing(s) || s->talk->awaiting || s->talk->attentions > 0 || s->talk->shared->track.bulk_load;
 }
 
 // An attention at the border of two messages. False when the session has ended.
 static bool take_attention(client_session *s, std::vector<uint8_t> &out) {
     counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, tds_type_attention));
-    if (s->server == nullptr)
-        return send_done(s, tds_done_attention);
+    if (!server_cancels(s))
+        return exchange_send_done(s, tds_done_attention);
     if (s->talk->attentions == attentions_max) {
         session_protocol_error(s, "too many attentions");
         return false;
@@ -224,8 +83,6 @@ static bool take_attention(client_session *s, std::vector<uint8_t> &out) {
     counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, tds_type_attention));
     return true;
 }
-
-// ---- client to server ------------------------------------------------------------------------------------------
 
 enum class step : uint8_t { go_on, wait, ended };
 
@@ -241,56 +98,89 @@ static step protocol_error(client_session *s, const char *what) {
 static void swallow_ignored_request(client_session *s) {
     std::vector<uint8_t> tokens;
     tds_put_done(tokens, s->talk->who->version, tds_token_done, tds_done_error, 0, 0);
-    swallow_request(s, std::move(tokens), false);
+    exchange_swallow(s, std::move(tokens), false);
+}
+
+// The connection's baseline is where this client's reset leads to. Babelfish leaves the database where it is.
+static bool same_baseline(const client_session *s) {
+    const tds_session_state &login = *s->talk->login_settings, &base = *s->server->baseline;
+    return base.database == login.database && base.language == login.language &&
+           s->server->walker.session.database == login.database;
+}
+
+// A session without a server connection: what the bit asks for is in its settings then.
+static void apply_reset_detached(client_session *s, uint8_t bits) {
+    if (bits == 0 || s->talk->reset_done || s->server != nullptr || !sharing(s))
+        return;
+    sharing_client_reset(s);
+    s->talk->reset_done = true;
+}
+
+// Its pins end with the reset; but for a transaction that the bit leaves alone.
+static void forget_pins(client_session *s, uint8_t bits) {
+    if (!sharing(s))
+        return;
+    bool transaction = s->talk->shared->track.transaction && (bits & tds_status_reset_skip_tran);
+    s->talk->shared->track = {};
+    s->talk->shared->track.transaction = transaction;
+}
+
+// An open transaction is rolled back by a statement first: Babelfish loses its way else.
+static step start_client_reset(client_session *s, uint8_t bits, bool transaction) {
+    server_conn *c = s->server;
+    session_move(s, session_state::connecting);
+    c->client_resets = true;
+    c->client_reset_bits = bits;
+    server_task_start(c, transaction ? server_task::roll_back : server_task::client_reset,
+                      transaction ? uint8_t{0} : bits);
+    return step::wait;
 }
 
 // What the request's reset bit asks for (MS-TDS 2.2.3.1.2) is done without the server seeing it, unless a reset takes
 // it to the very state that this client must see. `forward`: bits for the server. step::wait: a batch runs first.
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     dialogue &d = *s->talk;
-    server_conn *c = s->server;
-    // Babelfish leaves the database where it is.
-    bool same_baseline =
-        c->database == d.database && c->language == d.language && c->walker.session.database == d.database;
-    if (c->pristine || d.reset_done) {
+    if (s->server->pristine || d.reset_done) {
         d.reset_ack = true;
         d.reset_done = false;
         return step::go_on;
     }
-    if (same_baseline) {
+    bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
+    sharing_client_reset(s);
+    forget_pins(s, bits);
+    if (same_baseline(s) && !transaction) {
         forward = bits;
         return step::go_on;
     }
     d.reset_done = true;
-    session_move(s, session_state::connecting);
-    server_task_start(c, server_task::client_reset, bits);
-    return step::wait;
+    return start_client_reset(s, bits, transaction);
 }
 
 // Behind a reset by name the server is where the connection's own login was, not where this client's was. step::wait:
 // it is taken there first.
 static step settle_reset_by_name(client_session *s) {
-    dialogue &d = *s->talk;
-    server_conn *c = s->server;
-    if (!d.reset_named)
+    if (!s->talk->reset_named)
         return step::go_on;
-    d.reset_named = false;
-    if (c->database == d.database && c->language == d.language && c->walker.session.database == d.database)
-        return step::go_on;
-    session_move(s, session_state::connecting);
-    server_task_start(c, server_task::client_reset);
-    return step::wait;
+    s->talk->reset_named = false;
+    return same_baseline(s) ? step::go_on : start_client_reset(s, 0, false);
 }
 
 static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
-    tds_writer_begin(c->to_server, type, bits);
+    bool rides = c->reset_rides; // of the proxy's own: the client does not see it
+    c->reset_rides = false;
+    tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = false;
-    c->pristine = false;
-    if (bits & tds_status_reset)
+    c->walker.options.drop_reset = rides;
+    if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
+    if (rides || bits != 0) {
+        sharing_server_reset(c);
+        c->settings = d.settings;
+    }
+    c->pristine = false;
 }
 
 // MARS was declined, and the client multiplexes all the same.
@@ -303,9 +193,26 @@ static step refuse_smp(client_session *s) {
     log_warn("protocol error: SMP without MARS", {{"session", s->id}, {"bucket", session_bucket_id(s)}});
     if (s->server != nullptr)
         attach_give_back(s, "SMP without MARS");
-    if (send_tokens(s, error_tokens(s, proxy_error::refused, "SMP without MARS")))
+    if (exchange_send_tokens(s, exchange_error_tokens(s, proxy_error::refused, "SMP without MARS")))
         exchange_finish(s, "protocol error");
     return step::ended;
+}
+
+// The request gets a server connection, if the session has none that it can run on. step::wait: later.
+static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
+    if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
+        sharing_unpin(s);
+        attach_give_back(s, "state that no reset takes back");
+    }
+    if (s->server != nullptr)
+        return step::go_on;
+    if (type == tds_type_bulk && sharing(s))
+        return protocol_error(s, "bulk load data without INSERT BULK");
+    apply_reset_detached(s, bits);
+    sharing_begin(s, in);
+    if (attach_request(s) || exchange_serving(s))
+        return step::go_on;
+    return !exchange_alive(s) ? step::ended : s->talk->swallowing ? step::go_on : step::wait;
 }
 
 // The header at the border of two messages says whether the next one may pass now.
@@ -339,25 +246,31 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         swallow_ignored_request(s);
         return step::go_on;
     }
-    if (s->server == nullptr) {
-        if (arrived == tds_arrival::more)
-            return step::wait;
-        if (!attach_request(s) && !serving(s))
-            return !alive(s) ? step::ended : d.swallowing ? step::go_on : step::wait;
-    }
+    uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
+    if (arrived == tds_arrival::more && (s->server == nullptr || sharing(s)))
+        return step::wait;
+    if (step next = find_server(s, in, h.type, bits); next != step::go_on || d.swallowing)
+        return next;
     if (h.type == tds_type_rpc && in.size() < h.length)
         return step::wait; // for its name
-    uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
+    sharing_begin(s, in);
     uint8_t forward = 0;
     if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
     d.reset_named = h.type == tds_type_rpc &&
                     tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");
+    values_place(s, in);
     begin_request(s, h.type, forward);
     return step::go_on;
 }
 
-static bool send_server(client_session *s, std::span<const uint8_t> packets);
+static bool send_server(client_session *s, std::span<const uint8_t> packets) {
+    int error = stream_send(&s->server->conn, packets);
+    if (error == 0)
+        return true;
+    exchange_server_lost(s, strerror(-error), true);
+    return false;
+}
 
 // Takes the next piece of the message that is under way.
 static step pass_piece(client_session *s, std::span<const uint8_t> &in, std::vector<uint8_t> &out) {
@@ -369,12 +282,12 @@ static step pass_piece(client_session *s, std::span<const uint8_t> &in, std::vec
     case tds_piece_result::error: return protocol_error(s, why);
     case tds_piece_result::piece: break;
     }
-    count_packet_in(s, packet_direction::client_to_proxy, d.up);
+    exchange_count_in(s, packet_direction::client_to_proxy, d.up);
     if (d.swallowing)
-        return !piece.ends || answer_late(s) ? step::go_on : step::ended;
-    tds_writer_put(s->server->to_server, piece.payload, piece.ends ? tds_write::end : tds_write::hold, out,
+        return !piece.ends || exchange_answer_late(s) ? step::go_on : step::ended;
+    tds_writer_put(s->server->to_server, sharing_pass(s, piece), piece.ends ? tds_write::end : tds_write::hold, out,
                    piece.status & tds_status_ignore);
-    count_packets_out(s, packet_direction::proxy_to_server, s->server->to_server);
+    exchange_count_out(s, packet_direction::proxy_to_server, s->server->to_server);
     if (piece.ends) {
         d.sending = false;
         d.request_sent = uv_hrtime();
@@ -399,6 +312,16 @@ static bool take(client_session *s, std::span<const uint8_t> &in) {
     return out.bytes.empty() || send_server(s, out.bytes);
 }
 
+void exchange_go_on(client_session *s) {
+    if (s->talk->taking)
+        return;
+    auto pending = iobuf_pending(s->in);
+    size_t before = pending.size();
+    if (before > 0 && take(s, pending) && exchange_alive(s))
+        iobuf_consume(s->in, before - pending.size());
+    exchange_watch(s);
+}
+
 static bool keep(client_session *s, std::span<const uint8_t> rest) {
     if (iobuf_append(s->in, rest, SIZE_MAX))
         return true;
@@ -421,12 +344,13 @@ static void client_read(client_session *s) {
         if (!keep(s, got))
             return;
         if (s->state == session_state::active)
-            return go_on(s);
-    } else if (!take(s, got) || (alive(s) && !keep(s, got))) {
+            return exchange_go_on(s);
+    } else if (!take(s, got) || (exchange_alive(s) && !keep(s, got))) {
         return;
     }
-    if (s->state == session_state::waiting || s->state == session_state::connecting)
-        cancel_waiting_request(s);
+    if (s->state == session_state::waiting || s->state == session_state::connecting ||
+        s->state == session_state::settling)
+        exchange_cancel_waiting(s);
 }
 
 void exchange_client_event(client_session *s, unsigned events) {
@@ -443,157 +367,10 @@ void exchange_client_event(client_session *s, unsigned events) {
 
 void exchange_attached(client_session *s) {
     s->last_activity = proxy_now(s->root);
-    go_on(s);
+    exchange_go_on(s);
 }
 
-// ---- server to client ------------------------------------------------------------------------------------------
-
-// The server is gone, or no good any more (`gone` false: we close). A request that it had is never tried again.
-static void server_lost(client_session *s, const char *why, bool gone) {
-    server_conn *c = s->server;
-    dialogue &d = *s->talk;
-    bool between_tokens = !d.answer_begun || tds_walk_between_tokens(c->walker);
-    slots_count_error(s->root, s->bucket, "server_lost");
-    log_warn("server connection lost", {{"session", s->id},
-                                        {"bucket", session_bucket_id(s)},
-                                        {"server", c->id},
-                                        {"reason", why},
-                                        {"in_request", d.awaiting}});
-    s->bucket->core.last_ok = s->bucket->core.probe_at = 0; // look at once whether it is down
-    link_detach(s, c);
-    if (gone)
-        server_gone(c, why);
-    else
-        server_close(c, why);
-    if (!d.awaiting || !between_tokens) {
-        session_close(s, "server lost", why);
-        return;
-    }
-    std::vector<uint8_t> tokens = error_tokens(s, proxy_error::server_lost, "");
-    if (!d.answer_begun)
-        tds_writer_begin(d.to_client, tds_type_response, 0);
-    out_buffer out(s->root);
-    tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
-    count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
-    if (exchange_send_client(s, out.bytes))
-        exchange_finish(s, "server lost");
-}
-
-static bool send_server(client_session *s, std::span<const uint8_t> packets) {
-    int error = stream_send(&s->server->conn, packets);
-    if (error == 0)
-        return true;
-    server_lost(s, strerror(-error), true);
-    return false;
-}
-
-static void answer_over(client_session *s) {
-    dialogue &d = *s->talk;
-    const tds_walk_message &m = s->server->walker.message;
-    if (d.awaiting && d.request_sent != 0)
-        histogram_observe(s->bucket->metrics.query_duration, static_cast<double>(uv_hrtime() - d.request_sent) / 1e9);
-    d.request_sent = 0;
-    d.awaiting = false;
-    d.reset_named = d.reset_named && m.errors == 0;
-    if (s->server->walker.session.enlisted) // in a distributed transaction: nobody can say what a reset leaves of it
-        s->server->unpoolable = true;
-    d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
-    s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
-}
-
-// Walks a piece of the answer and puts it into packets for the client. nullptr, or why it must not go on.
-static const char *pass_tokens(client_session *s, const tds_piece &piece, bool more_here, std::vector<uint8_t> &out) {
-    dialogue &d = *s->talk;
-    server_conn *c = s->server;
-    std::span<const uint8_t> payload = piece.payload, forward, pending;
-    while (!payload.empty()) {
-        tds_walk_result result = tds_walk(c->walker, payload, forward);
-        tds_writer_put(d.to_client, pending, tds_write::hold, out);
-        pending = forward;
-        if (result != tds_walk_result::ok) {
-            tds_writer_put(d.to_client, pending, tds_write::hold, out); // what precedes the bad token
-            return tds_walk_error_text(c->walker.error);
-        }
-    }
-    tds_write mode = piece.ends ? tds_write::end : more_here ? tds_write::hold : tds_write::flush;
-    tds_writer_put(d.to_client, pending, mode, out);
-    if (piece.ends && tds_walk_end(c->walker) != tds_walk_result::ok)
-        return tds_walk_error_text(c->walker.error);
-    return nullptr;
-}
-
-static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
-    static constexpr uint8_t reset_acknowledged[] = {tds_token_envchange, 3, 0, tds_env_reset, 0, 0};
-    dialogue &d = *s->talk;
-    tds_writer_begin(d.to_client, tds_type_response, 0);
-    d.answer_begun = true;
-    if (d.awaiting && d.reset_ack)
-        tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
-    d.reset_ack = false;
-}
-
-// nullptr, or why the server connection is no good any more.
-static const char *give(client_session *s, std::span<const uint8_t> in, std::vector<uint8_t> &out) {
-    dialogue &d = *s->talk;
-    server_conn *c = s->server;
-    while (!in.empty()) {
-        tds_piece piece;
-        const char *why = "";
-        switch (tds_next_piece(c->down, in, c->packet_size, piece, why)) {
-        case tds_piece_result::more: return nullptr;
-        case tds_piece_result::error: return why;
-        case tds_piece_result::piece: break;
-        }
-        if (piece.type != tds_type_response)
-            return "not a response";
-        count_packet_in(s, packet_direction::server_to_proxy, c->down);
-        if (!d.awaiting && d.attentions == 0)
-            return "an answer that nobody asked for";
-        if (piece.begins)
-            begin_answer(s, out);
-        why = pass_tokens(s, piece, !in.empty(), out);
-        count_packets_out(s, packet_direction::proxy_to_client, d.to_client);
-        if (why != nullptr)
-            return why;
-        if (piece.ends)
-            answer_over(s);
-    }
-    return nullptr;
-}
-
-static void server_read(client_session *s) {
-    server_conn *c = s->server;
-    ssize_t n = stream_recv(&c->conn, s->root->scratch.in, s->root->scratch.cipher);
-    if (n == net_again)
-        return;
-    if (n <= 0)
-        return server_lost(s,
-                           n == 0         ? "closed by the server"
-                           : n == -EPROTO ? "TLS failed"
-                                          : strerror(static_cast<int>(-n)),
-                           n != -EPROTO);
-    s->last_activity = proxy_now(s->root);
-    s->down.bytes += static_cast<uint64_t>(n);
-    const char *why = nullptr;
-    {
-        out_buffer out(s->root);
-        why = give(s, {s->root->scratch.in.data(), static_cast<size_t>(n)}, out.bytes);
-        if (!out.bytes.empty() && !exchange_send_client(s, out.bytes))
-            return;
-    }
-    if (why != nullptr)
-        return server_lost(s, why, false);
-    if (!s->talk->awaiting && iobuf_size(s->in) > 0)
-        go_on(s);
-}
-
-void exchange_server_event(server_conn *c, unsigned events) {
-    client_session *s = c->client;
-    if (events & net_writable) {
-        if (int error = stream_flush(&c->conn); error != 0)
-            return server_lost(s, strerror(-error), true);
-    }
-    if (events & net_readable)
-        server_read(s);
-    exchange_watch(s);
+void exchange_settled(client_session *s) {
+    if (s->state == session_state::active)
+        exchange_go_on(s);
 }

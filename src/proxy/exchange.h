@@ -23,6 +23,10 @@ void exchange_client_event(client_session *, unsigned events);
 void exchange_server_event(server_conn *, unsigned events);
 // The session has got its server connection: goes on with what is in `in`.
 void exchange_attached(client_session *);
+// What had to be asked behind an answer is known: goes on likewise.
+void exchange_settled(client_session *);
+// The server connection was lost, or is no good any more (`gone` false), while something was asked there.
+void exchange_server_lost(client_session *, const char *why, bool gone);
 // The request cannot be served: it is answered with the error. The session lives on, unless the error is of
 // severity 20. It must be detached.
 void exchange_fail_request(client_session *, proxy_error, const char *error_type, const char *detail);

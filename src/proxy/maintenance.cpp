@@ -51,10 +51,6 @@ static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
         pools_show(pb.get());
         gauge_set(pb->metrics.max, pb->core.max);
-        // Of clients: a probe or a connection to be opened ahead is nobody's wait.
-        size_t others = size_t{waitq_contains(pb->core.queue, pb->probe_wait)} +
-                        size_t{waitq_contains(pb->core.queue, pb->warm_wait)};
-        gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue) - others));
     }
     for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
         gauge_set(metric_gauge(root->metrics, metric::client_connections,
@@ -62,7 +58,7 @@ static void set_gauges(proxy *root) {
                   static_cast<double>(root->sessions[i].count));
 }
 
-// Connections kept for their client's whole session because of its login: the only pin of session mode.
+// Connections kept for their client's whole session because of its login.
 static void count_dedicated(proxy *root) {
     std::vector<unsigned> count(root->buckets.size());
     server_list &serving = root->servers[static_cast<size_t>(server_state::serving)];
@@ -70,7 +66,7 @@ static void count_dedicated(proxy *root) {
         if (c->purpose == server_purpose::dedicated)
             ++count[c->bucket->core.index];
     for (auto &pb : root->buckets)
-        gauge_set(pb->metrics.pinned_auth, count[pb->core.index]);
+        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::auth)], count[pb->core.index]);
 }
 
 // What a crowd's handshakes have left on the heap goes back to the system, once they are over: a few milliseconds.
@@ -94,6 +90,7 @@ static void publish(proxy *root, uint64_t now) {
     give_memory_back(root);
     for (auto &pb : root->buckets)
         pool_set_sweep(pb->pools, now);
+    settings_sweep(root->settings);
     login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)

@@ -12,6 +12,8 @@
 #include "proxy/proxy.h"
 #include "proxy/server_login.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
+#include "proxy/sharing_values.h"
 #include "proxy/slots.h"
 #include "tds/login7_build.h"
 
@@ -34,6 +36,7 @@ static void set_limits(proxy_bucket *pb) {
     pb->pools.limits.min_idle = pb->conf->min_idle;
     pb->pools.limits.max_idle_time = pb->conf->max_idle_time;
     pb->pools.limits.lifetime = pb->conf->server_lifetime;
+    pb->pools.limits.oldest_first = sharing_mode(pb);
     pb->pools.free_user = [](void *user) { delete static_cast<pool_owner *>(user); };
 }
 
@@ -149,8 +152,6 @@ void pools_logged_in(server_conn *c, const std::shared_ptr<const tds_login_answe
         log_warn("too many pools: a server connection cannot be shared", {{"bucket", c->bucket->core.id}});
         return;
     }
-    c->member.database = c->database;
-    c->member.language = c->language;
     log_debug("server connection joined its pool",
               {{"bucket", c->bucket->core.id}, {"server", c->id}, {"pool", pools_label(c->member.pool)}});
     login_record_store(c->root->records, record_key(c), owner_of(c->member.pool)->password_digest, c->auth_started,
@@ -187,6 +188,17 @@ static bool somebody_waits(const proxy_bucket *pb) {
     return first != nullptr && first->refused;
 }
 
+// A connection that is nobody's is to be closed: after what its last client may ask for has been kept.
+static void retire(server_conn *c, const char *reason) {
+    if (!values_unread(c) || c->root->stopping)
+        return server_close(c, reason);
+    if (c->member.state == pool_member_state::idle)
+        pool_use(c->member);
+    c->retire = reason;
+    ++c->bucket->closing;
+    server_task_start(c, server_task::keep);
+}
+
 void pools_put(server_conn *c) {
     proxy_bucket *pb = c->bucket;
     if (!worth_keeping(c)) {
@@ -200,8 +212,9 @@ void pools_put(server_conn *c) {
             exchange_attached(s);
         return;
     }
+    c->member.settings = c->settings.get();
     if (somebody_waits(pb) || !pool_put_idle(c->member, proxy_now(c->root))) {
-        server_close(c, somebody_waits(pb) ? "slot wanted by another pool" : "lifetime");
+        retire(c, somebody_waits(pb) ? "slot wanted by another pool" : "lifetime");
         return;
     }
     c->deadline = 0;
@@ -214,6 +227,10 @@ void pools_show(proxy_bucket *pb) {
     uint32_t idle = pool_set_idle_count(pb->pools);
     gauge_set(pb->metrics.active, pb->core.used - idle);
     gauge_set(pb->metrics.idle, idle);
+    // Of clients: a probe or a connection to be opened ahead is nobody's wait.
+    size_t others =
+        size_t{waitq_contains(pb->core.queue, pb->probe_wait)} + size_t{waitq_contains(pb->core.queue, pb->warm_wait)};
+    gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue) - others));
 }
 
 static void log_retired(const server_conn *c, const char *reason) {
@@ -243,9 +260,21 @@ static bool still_there(server_conn *c) {
     return false;
 }
 
+// The connection that its last request ran on, if nobody else has used it since.
+static server_conn *idle_home(const client_session *s) {
+    server_conn *home = sharing(s) ? s->talk->shared->home : nullptr;
+    bool fits = home != nullptr && home->state == server_state::idle && home->member.pool == s->talk->pool &&
+                !s->talk->pool->abandoned;
+    return fits ? home : nullptr;
+}
+
 server_conn *pools_take_idle(client_session *s, pool_match match) {
     const dialogue &d = *s->talk;
-    while (pool_member *m = pool_take_idle(d.pool, d.database, d.language, match, proxy_now(s->root)))
+    if (server_conn *home = idle_home(s); home != nullptr && still_there(home)) {
+        pool_use(home->member);
+        return home;
+    }
+    while (pool_member *m = pool_take_idle(d.pool, d.settings.get(), match, proxy_now(s->root)))
         if (still_there(conn_of(m)))
             return conn_of(m);
     return nullptr;
@@ -277,7 +306,7 @@ void pools_make_room(proxy *root, proxy_bucket *pb) {
         pool_member *m = pool_set_lru_idle(pb->pools, nullptr);
         if (m == nullptr || !somebody_waits(pb))
             return;
-        server_close(conn_of(m), "slot taken over");
+        retire(conn_of(m), "slot taken over");
     }
 }
 
@@ -347,13 +376,13 @@ void pools_give_back(proxy_bucket *pb) {
         pool_member *m = pool_set_lru_idle(pb->pools, nullptr);
         if (m == nullptr)
             break;
-        server_close(conn_of(m), "slot wanted back");
+        retire(conn_of(m), "slot wanted back");
     }
 }
 
 void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
     while (pool_member *m = pool_set_expired(pb->pools, now))
-        server_close(conn_of(m), "idle too long or past its lifetime");
+        retire(conn_of(m), "idle too long or past its lifetime");
     pools_give_back(pb);
     warm_tick(root, pb, now);
 }

@@ -48,7 +48,8 @@ void pools_warm_failed(server_conn *, const char *why);
 
 // A connection is clean and nobody's: to a waiter, to the idle ones, or closed.
 void pools_put(server_conn *);
-// Sets the gauges of idle and busy connections: at every change, so that they are true whenever somebody looks.
+// Sets the gauges of idle and busy connections and of waiters: at every change, so that they are true whenever somebody
+// looks.
 void pools_show(proxy_bucket *);
 // An idle connection has something to read: it is no good any more.
 void pools_idle_event(server_conn *);

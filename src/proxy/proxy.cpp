@@ -9,6 +9,8 @@
 #include "proxy/maintenance.h"
 #include "proxy/pools.h"
 #include "proxy/slots.h"
+#include "tds/request_reader.h"
+#include "tds/tsql_scan.h"
 #include "tls/tls_client_context.h"
 #include "tls/tls_context.h"
 
@@ -58,7 +60,7 @@ size_t proxy_unauthenticated(const proxy *p) {
 
 size_t proxy_admitted(const proxy *p) {
     return sessions_in(p, {session_state::admission, session_state::waiting, session_state::connecting,
-                           session_state::relaying, session_state::active});
+                           session_state::relaying, session_state::active, session_state::settling});
 }
 
 size_t proxy_session_count(const proxy *p) {
@@ -82,7 +84,11 @@ static bucket_metrics metrics_of(metrics *m, const std::string &id) {
     b.excess = metric_counter(m, metric::slots_excess_total, {id});
     b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
     b.query_duration = metric_histogram(m, metric::query_duration_seconds, {id});
-    b.pinned_auth = metric_gauge(m, metric::connections_pinned, {id, "auth"});
+    for (size_t r = 0; r < pin_reason_count; ++r) {
+        const char *reason = pin_reason_name(static_cast<pin_reason>(r));
+        b.pinned[r] = metric_gauge(m, metric::connections_pinned, {id, reason});
+        b.pin_duration[r] = metric_histogram(m, metric::pinning_duration_seconds, {id, reason});
+    }
     for (const char *type : error_types)
         metric_counter(m, metric::connection_errors_total, {id, type});
     for (const char *reason : pin_reasons)
@@ -263,6 +269,12 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     root->scratch.cipher.resize(scratch_cipher);
     root->own_version = parse_version(conf.proxy.server_version);
     root->records = login_records_create();
+    root->scanner = tsql_scanner_create();
+    root->request_reader = tds_request_reader_create(root->scanner);
+    if (root->request_reader == nullptr || root->scanner == nullptr) {
+        error = "out of memory";
+        return start_failed(root);
+    }
     if (!digest_key_create(root->secret_key)) {
         error = "the system gives no randomness";
         return start_failed(root);
@@ -355,6 +367,8 @@ void proxy_destroy(proxy *root) {
     tls_context_destroy(root->tls);
     relay_pool_free(root->relays);
     login_records_destroy(root->records);
+    tds_request_reader_destroy(root->request_reader);
+    tsql_scanner_destroy(root->scanner);
     for (auto &pb : root->buckets)
         pool_set_clear(pb->pools);
     for (server_tls_context &known : root->server_tls)

@@ -26,8 +26,11 @@
 #include "pool/bucket.h"
 #include "pool/server_pool.h"
 #include "proxy/client_session.h"
+#include "proxy/procedures.h"
 #include "proxy/relay.h"
 #include "proxy/server_conn.h"
+#include "proxy/session_track.h"
+#include "proxy/settings.h"
 #include "tds/prelogin.h"
 #include "tls/digest.h"
 #include "tls/tls_client_context.h"
@@ -52,11 +55,11 @@ enum class packet_direction : uint8_t { client_to_proxy, proxy_to_client, proxy_
 inline constexpr size_t packet_types = 0x20; // TDS packet types are below
 
 struct bucket_metrics {
-    metric_gauge_handle *active, *idle, *max, *queue_length, *pinned_auth;
+    metric_gauge_handle *active, *idle, *max, *queue_length, *pinned[pin_reason_count];
     metric_counter_handle *outcome[static_cast<size_t>(slot_outcome::count_)];
     metric_counter_handle *packets[static_cast<size_t>(packet_direction::count_)][packet_types];
     metric_counter_handle *excess;
-    metric_histogram_handle *queue_wait, *query_duration;
+    metric_histogram_handle *queue_wait, *query_duration, *pin_duration[pin_reason_count];
 };
 
 // Whether a server announces transactions that SQL text begins (ENVCHANGE 8 to 10).
@@ -84,6 +87,12 @@ struct proxy_bucket {
     tds_product_version server_version;              // as the server said last; major 0: not yet
     announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
+
+    // Transaction mode.
+    uint32_t pinned[pin_reason_count] = {}; // sessions, by reason
+    procedure_table procedures;             // whose definitions have been read
+    bool identity_unplaceable = false;      // @@IDENTITY cannot be set by an insert into a table variable
+    bool scope_unplaceable = false;         // SCOPE_IDENTITY() cannot be set to NULL by one
 };
 
 // The counter of packets of this TDS type, which must be one that has a label.
@@ -113,7 +122,11 @@ struct proxy {
     std::vector<server_tls_context> server_tls;
     digest_key secret_key; // of the digests of passwords
     login_records *records = nullptr;
-    std::string instance_id; // as registered
+    settings_table settings;
+    uint64_t values_token = 0;                    // the last one given: proxy/sharing_values
+    tsql_scanner *scanner = nullptr;              // of requests that are there as a whole, and procedures
+    tds_request_reader *request_reader = nullptr; // likewise
+    std::string instance_id;                      // as registered
 
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
     std::vector<std::unique_ptr<net_listener>> listeners;

@@ -145,8 +145,10 @@ bool same_letter(char a, char b) {
     return strncasecmp(&a, &b, 1) == 0;
 }
 
+} // namespace
+
 // Steps: a `*` takes nothing first, and one character more each time that what follows does not fit.
-bool fits_pattern(std::string_view text, std::string_view pattern) {
+bool router_fits_pattern(std::string_view text, std::string_view pattern) {
     size_t t = 0, p = 0, star = std::string_view::npos, resume = 0;
     while (t < text.size()) {
         if (p < pattern.size() && pattern[p] == '*') {
@@ -167,11 +169,13 @@ bool fits_pattern(std::string_view text, std::string_view pattern) {
     return p == pattern.size();
 }
 
+namespace {
+
 bool lists_database(const bucket_config &b, std::string_view database) {
     if (same_name(b.database, database))
         return true;
     for (const std::string &pattern : b.databases)
-        if (fits_pattern(database, pattern))
+        if (router_fits_pattern(database, pattern))
             return true;
     return false;
 }

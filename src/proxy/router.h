@@ -51,3 +51,6 @@ route router_route(const config &conf, const route_request &request);
 
 // The bucket of this id or alias, without regard to case; -1: none. Read-only targets have no such name.
 int32_t router_find_name(const config &conf, std::string_view name);
+
+// Whether a name fits a pattern of `*` and `?`, without regard to case.
+bool router_fits_pattern(std::string_view name, std::string_view pattern);

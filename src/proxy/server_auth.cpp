@@ -289,8 +289,12 @@ static void start_walker(server_conn *c, const tds_login_answer &answer) {
     o.drop_session_state = true;
     tds_walk_init(c->walker, o);
     c->walker.session.version = answer.tds_version;
-    c->walker.session.database = c->member.database = c->database = answer.database;
-    c->walker.session.language = c->member.language = c->language = answer.language;
+    c->walker.session.database = answer.database;
+    c->walker.session.language = answer.language;
+    tds_session_state state;
+    state.database = answer.database;
+    state.language = answer.language;
+    c->baseline = c->settings = settings_intern(c->root->settings, std::move(state));
     c->version = answer.tds_version;
 }
 
@@ -306,7 +310,7 @@ static void accepted(server_conn *c) {
     start_walker(c, *c->answer);
     log_debug("server connection logged in", {{"bucket", c->bucket->core.id},
                                               {"server", c->id},
-                                              {"database", c->database},
+                                              {"database", c->baseline->database},
                                               {"packet_size", static_cast<unsigned>(c->packet_size)},
                                               {"tls", c->conn.tls != nullptr}});
     if (server_task_capability_due(c))
@@ -327,5 +331,5 @@ void server_auth_ready(server_conn *c) {
     else if (c->client->need == session_need::login)
         authenticate_server_ready(c->client, answer);
     else
-        attach_opened(c->client);
+        attach_go_on(c->client);
 }

@@ -13,6 +13,7 @@
 #include "proxy/proxy.h"
 #include "proxy/server_auth.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
 #include "proxy/slots.h"
 
 static void server_event(net_conn *conn, unsigned events);
@@ -233,6 +234,10 @@ void server_addresses_ready(proxy *root, net_target *target, int status) {
 static void drop_session_parts(server_conn *c) {
     server_auth_end(c);
     c->task = server_task::none;
+    if (c->retire != nullptr) // counted already
+        --c->bucket->closing;
+    c->retire = nullptr;
+    sharing_leave_home(c);
     pool_remove(c->member);
 }
 

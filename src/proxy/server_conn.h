@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/list.h"
@@ -22,6 +23,7 @@
 #include "pool/backoff.h"
 #include "pool/server_pool.h"
 #include "proxy/dialogue.h"
+#include "proxy/settings.h"
 #include "tds/packet_stream.h"
 #include "tds/token_walk.h"
 
@@ -54,8 +56,11 @@ enum class server_task : uint8_t {
     none,
     capability,   // does this server announce transactions begun in text?
     check,        // SELECT 1, after a pause or for health
-    prepare,      // to the database and language of the client
+    keep,         // its last client's last values, before anything else runs on it
+    prepare,      // to the settings of the client
     client_reset, // what a client's own reset does, for it to go on
+    ask,          // before it may be taken from its client: what nobody told
+    procedure,    // likewise: the definition of a procedure that has run
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest
@@ -95,16 +100,35 @@ struct server_conn {
     pool_member member;      // pooled
     uint32_t version = 0;
     uint16_t packet_size = tds_initial_packet_size;
-    std::string database, language; // baseline: what a reset takes it back to
-    tds_packet_cursor down;         // the server's packets
+    settings_ptr baseline;  // what a reset takes it back to
+    settings_ptr settings;  // what it is in
+    tds_packet_cursor down; // the server's packets
     tds_packet_writer to_server;
     tds_walker walker;
     bool pristine = true;    // nothing of a client's has run on it since its login or its last reset
     bool unpoolable = false; // to be closed when its client is done: a state that nobody can name
+
+    // Transaction mode.
+    bool dirty = false;             // something has run since its last reset whose effect nobody can name
+    bool check_due = false;         // it has been idle for long
+    bool reset_rides = false;       // the reset that is due goes with the client's request
+    const char *retire = nullptr;   // to be closed once its last values are kept, and why
+    uint64_t last_client = 0;       // id of the session that used it last
+    client_session *home = nullptr; // likewise, while that lives and has used no other since
+    uint64_t identity_token = 0;    // of its @@IDENTITY and SCOPE_IDENTITY(): proxy/sharing_values; 0: a new session's
+    uint64_t status_token = 0;      // ... @@ROWCOUNT and @@ERROR; 0: a batch of the proxy's own has changed them
+    bool identity_unread = false;   // they may differ from what its home has kept
+    bool status_unread = false;
+    bool identity_blind = false;                // its home wrote without finding its own identity there
+    std::optional<std::string> identity_before; // @@IDENTITY when it was last read
     server_task task = server_task::none;
     uint8_t task_attentions = 0; // acknowledgements that the server owes to the proxy
     bool task_failed = false;    // an ERROR came
     int32_t task_error = 0;      // its number
+    uint8_t task_status = 0;     // bits of its batch: RESET
+    bool client_resets = false;  // the client's own reset is under way
+    uint8_t client_reset_bits = 0;
+    std::unique_ptr<std::vector<uint8_t>> task_rows; // the answer, of tasks that ask for something
 };
 
 using server_list = list<server_conn, &server_conn::node>;

@@ -6,34 +6,28 @@
 
 #include "base/log.h"
 #include "proxy/attach.h"
+#include "proxy/exchange.h"
 #include "proxy/pools.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
 #include "proxy/server_auth.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
+#include "proxy/sharing_values.h"
 #include "proxy/slots.h"
 #include "tds/request_build.h"
+#include "tds/small_result.h"
 
-static constexpr uint64_t task_timeout = 10'000; // a roll-back or a cancelled request may take its time
+static constexpr uint64_t task_timeout = 10'000;         // a roll-back or a cancelled request may take its time
+static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is read: a procedure's definition
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none",         "capability", "check",     "prepare",
-                                            "client reset", "cancel",     "roll back", "reset"};
+    static constexpr const char *names[] = {"none", "capability", "check",  "keep",      "prepare", "client reset",
+                                            "ask",  "procedure",  "cancel", "roll back", "reset"};
     return names[static_cast<size_t>(task)];
 }
 
 // ---- SQL -------------------------------------------------------------------------------------------------------
-
-// What takes the session from where it is to `database` and `language`. LANGUAGE changes DATEFORMAT and DATEFIRST, so
-// that nothing may follow it that these matter to.
-static std::string state_batch(const server_conn *c, const std::string &database, const std::string &language) {
-    std::string sql;
-    if (c->member.database != database && !database.empty())
-        sql.append("USE ").append(tds_quote_name(database)).append(";");
-    if (c->member.language != language && !language.empty())
-        sql.append("SET LANGUAGE ").append(tds_quote_text(language)).append(";");
-    return sql;
-}
 
 // Below TDS 7.2 a server does not acknowledge a reset: a temp table made just before shows whether there was one.
 static constexpr char proof_of_reset[] = "#tdsbouncer_reset";
@@ -53,29 +47,44 @@ static std::string reset_batch(const server_conn *c) {
         sql.append("IF OBJECT_ID('tempdb..")
             .append(proof_of_reset)
             .append("') IS NOT NULL RAISERROR('not reset', 16, 1);");
-    if (c->walker.session.database != c->database)
-        sql.append("USE ").append(tds_quote_name(c->database)).append(";");
+    if (c->walker.session.database != c->baseline->database)
+        sql.append("USE ").append(tds_quote_name(c->baseline->database)).append(";");
     return sql.append("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
 }
 
-static std::string task_batch(const server_conn *c, server_task task) {
-    const dialogue *d = c->client != nullptr ? c->client->talk.get() : nullptr;
+static std::string client_reset_batch(const tds_session_state &to) {
+    return std::string("USE ")
+        .append(tds_quote_name(to.database))
+        .append(";SET LANGUAGE ")
+        .append(tds_quote_language(to.language));
+}
+
+// In session mode what follows SELECT 1 takes @@ROWCOUNT back to 0 and changes nothing: that is the level of every idle
+// connection there.
+static std::string check_batch(const server_conn *c) {
+    return sharing_mode(c->bucket) ? "SELECT 1" : "SELECT 1;SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+}
+
+static std::string task_batch(const server_conn *c, server_task task, uint8_t status) {
     switch (task) {
     case server_task::capability: return "BEGIN TRANSACTION;ROLLBACK TRANSACTION";
-    // What follows takes @@ROWCOUNT back to 0 and changes nothing: that is the level of every idle connection.
-    case server_task::check: return "SELECT 1;SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
-    case server_task::prepare: return state_batch(c, d->database, d->language);
-    case server_task::client_reset:
-        return std::string("USE ")
-            .append(tds_quote_name(d->database))
-            .append(";SET LANGUAGE ")
-            .append(tds_quote_text(d->language));
+    case server_task::check: return check_batch(c);
+    case server_task::keep: return values_keep_batch(c, c->client);
+    case server_task::prepare: return attach_prepare_batch(c, status & tds_status_reset);
+    case server_task::client_reset: return client_reset_batch(*c->client->talk->login_settings);
+    case server_task::ask:
+    case server_task::procedure: return sharing_question(c->client);
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
     case server_task::none: break;
     }
     return {};
+}
+
+// Those whose answer is read.
+static bool asks(server_task task) {
+    return task == server_task::keep || task == server_task::ask || task == server_task::procedure;
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------
@@ -91,7 +100,7 @@ static void task_failed(server_conn *c, const char *why, bool gone);
 
 // A client that waits for it waits no longer than for a new connection.
 static uint64_t time_for(const server_conn *c, server_task task) {
-    bool before_a_client = task == server_task::check || task == server_task::prepare;
+    bool before_a_client = task == server_task::check || task == server_task::keep || task == server_task::prepare;
     return before_a_client ? std::min(task_timeout, c->bucket->conf->connection_timeout) : task_timeout;
 }
 
@@ -106,11 +115,13 @@ void server_task_start(server_conn *c, server_task task, uint8_t status) {
             counter_add(packet_counter(c->bucket, packet_direction::proxy_to_server, tds_type_attention));
         }
     } else {
-        tds_put_batch(out, c->version, task_batch(c, task), descriptor_of(c), c->packet_size, status);
+        tds_put_batch(out, c->version, task_batch(c, task, status), descriptor_of(c), c->packet_size, status);
     }
     c->task = task;
     c->task_failed = false;
     c->task_error = 0;
+    c->task_status = status;
+    c->task_rows = asks(task) ? std::make_unique<std::vector<uint8_t>>() : nullptr;
     c->deadline = proxy_now(c->root) + time_for(c, task);
     if (c->state != server_state::working)
         server_move(c, server_state::working);
@@ -131,14 +142,14 @@ bool server_task_capability_due(const server_conn *c) {
 }
 
 // Below TDS 7.2 no server does.
-static bool announces_transactions(const server_conn *c) {
+bool server_task_announces(const server_conn *c) {
     return tds_version_is_wide(c->version) && c->bucket->announces[announced_class(c->version)] == announcing::yes;
 }
 
 // ---- after a client --------------------------------------------------------------------------------------------
 
 static void clean(server_conn *c) {
-    bool may_be_open = c->walker.session.in_transaction || !announces_transactions(c);
+    bool may_be_open = c->walker.session.in_transaction || !server_task_announces(c);
     server_task_start(c, may_be_open ? server_task::roll_back : server_task::reset,
                       may_be_open ? uint8_t{0} : tds_status_reset);
 }
@@ -149,7 +160,7 @@ void server_task_recycle(server_conn *c, bool awaiting, uint8_t attentions) {
         server_task_start(c, server_task::cancel);
         return;
     }
-    if (c->pristine && c->member.database == c->database && c->member.language == c->language)
+    if (c->pristine && c->settings == c->baseline)
         pools_put(c);
     else
         clean(c);
@@ -157,23 +168,67 @@ void server_task_recycle(server_conn *c, bool awaiting, uint8_t attentions) {
 
 static void cleaned(server_conn *c) {
     c->pristine = true;
-    c->member.database = c->database;
-    c->member.language = c->language;
+    c->settings = c->baseline; // the isolation level too: that was a part of the batch
+    sharing_server_reset(c);
     // A reset ends a transaction without saying so.
     c->walker.session.in_transaction = false;
-    pools_put(c);
+    if (c->client != nullptr)
+        attach_go_on(c->client);
+    else
+        pools_put(c);
 }
 
 // ---- end -------------------------------------------------------------------------------------------------------
 
-static void prepared(server_conn *c) {
+static void prepared(server_conn *c, server_task task) {
+    client_session *s = c->client;
+    c->client_resets = false;
+    if (s == nullptr) { // it left meanwhile
+        clean(c);
+        return;
+    }
+    if (c->task_status & tds_status_reset)
+        sharing_server_reset(c);
+    c->settings = s->talk->settings;
+    c->walker.session.database = c->settings->database;
+    c->walker.session.language = c->settings->language;
+    c->status_token = 0;
+    if (task == server_task::client_reset)
+        attach_reset_done(s);
+    else
+        attach_go_on(s);
+}
+
+static void read_rows(server_conn *c, tds_small_result &result, const tds_small_result *&read) {
+    auto rows = std::move(c->task_rows);
+    bool good = rows && tds_small_result_read(*rows, c->walker.options, c->version, task_rows_max, result);
+    read = good ? &result : nullptr;
+}
+
+static void kept(server_conn *c) {
+    tds_small_result result;
+    const tds_small_result *read = nullptr;
+    read_rows(c, result, read);
+    c->check_due = false;
+    values_kept(c, c->client, read);
+    if (c->client != nullptr)
+        return attach_go_on(c->client);
+    if (const char *why = c->retire; why != nullptr)
+        return server_close(c, why);
+    pools_put(c);
+}
+
+static void asked(server_conn *c) {
+    tds_small_result result;
+    const tds_small_result *read = nullptr;
     if (c->client == nullptr) { // it left meanwhile
         clean(c);
         return;
     }
-    c->member.database = c->client->talk->database;
-    c->member.language = c->client->talk->language;
-    attach_prepared(c->client);
+    read_rows(c, result, read);
+    client_session *s = c->client;
+    sharing_asked(s, c->task_failed ? nullptr : read);
+    exchange_settled(s);
 }
 
 static void ended_well(server_conn *c, server_task task) {
@@ -188,13 +243,24 @@ static void ended_well(server_conn *c, server_task task) {
     case server_task::check:
         if (c->purpose == server_purpose::probe)
             return probe_done(c);
+        c->check_due = false;
+        c->status_token = 0;
         if (c->client == nullptr)
             return pools_put(c);
-        return attach_checked(c->client);
+        return attach_go_on(c->client);
+    case server_task::keep: return kept(c);
+    case server_task::ask:
+    case server_task::procedure: return asked(c);
     case server_task::prepare:
-    case server_task::client_reset: return prepared(c);
+    case server_task::client_reset:
+        if ((c->task_status & tds_status_reset) && !c->walker.message.reset_seen)
+            return task_failed(c, "the server did not acknowledge the reset", false);
+        return prepared(c, task);
     case server_task::cancel: return clean(c);
-    case server_task::roll_back: return server_task_start(c, server_task::reset, tds_status_reset);
+    case server_task::roll_back:
+        if (c->client != nullptr && c->client_resets)
+            return server_task_start(c, server_task::client_reset, c->client_reset_bits);
+        return server_task_start(c, server_task::reset, tds_status_reset);
     case server_task::reset:
         if (!c->walker.message.reset_seen && tds_version_is_wide(c->version))
             return task_failed(c, "the server did not acknowledge the reset", false);
@@ -229,13 +295,30 @@ void server_task_overdue(server_conn *c) {
     task_failed(c, "no answer in time", false);
 }
 
+// The transaction that the batch named is no more: a text has ended it, and the server has not said so.
+static bool named_a_dead_transaction(const server_conn *c) {
+    static constexpr int32_t cannot_resume = 3971, not_allowed_to_start = 3989;
+    return c->task_failed && c->walker.session.in_transaction &&
+           (c->task_error == cannot_resume || c->task_error == not_allowed_to_start);
+}
+
 static void task_ended(server_conn *c) {
     server_task task = c->task;
+    if (named_a_dead_transaction(c)) {
+        c->walker.session.in_transaction = false;
+        if (c->client != nullptr || task == server_task::roll_back)
+            return server_task_start(c, task, c->task_status);
+    }
     if (c->task_failed && task == server_task::prepare && c->client != nullptr) {
         // The connection is sound, only that database or language is not for this login.
         c->task = server_task::none;
         attach_task_failed(c->client, task, "refused", c->task_error, false);
         return;
+    }
+    if (c->task_failed && asks(task)) { // the connection is sound, and what it was asked stays unknown
+        c->task = server_task::none;
+        c->deadline = 0;
+        return ended_well(c, task);
     }
     if (c->task_failed && task != server_task::cancel) {
         task_failed(c, "the server answered with an error", false);
@@ -261,14 +344,27 @@ static bool message_over(server_conn *c) {
     return true;
 }
 
+// The answer is kept for tasks that ask. False: there is too much of it.
+static bool keep_rows(server_conn *c, std::span<const uint8_t> tokens) {
+    if (!c->task_rows)
+        return true;
+    if (c->task_rows->size() + tokens.size() > task_rows_max)
+        return false;
+    c->task_rows->insert(c->task_rows->end(), tokens.begin(), tokens.end());
+    return true;
+}
+
 // Reads tokens and drops them. False when the task has failed by it; `ended` when its last message did.
 static bool take_piece(server_conn *c, const tds_piece &piece, bool &ended) {
     std::span<const uint8_t> payload = piece.payload, dropped;
-    while (!payload.empty())
+    while (!payload.empty()) {
         if (tds_walk(c->walker, payload, dropped) != tds_walk_result::ok) {
             task_failed(c, tds_walk_error_text(c->walker.error), false);
             return false;
         }
+        if (!keep_rows(c, dropped))
+            c->task_failed = true;
+    }
     if (!piece.ends)
         return true;
     if (tds_walk_end(c->walker) != tds_walk_result::ok) {

@@ -1,8 +1,9 @@
 // Batches of the proxy's own on a server connection, each read to its end and thrown away but for what it tells.
 //
 //      after login     capability (once per server and TDS version)
-//      before a client check, prepare
+//      before a client check, keep, roll_back and reset (below TDS 7.2), prepare
 //      between         client_reset
+//      after a request ask, procedure (transaction mode)
 //      after a client  cancel -> roll_back -> reset -> back to the pool
 //
 // While one runs the connection is `working`. Whoever waits for it is told when it ends; never from inside
@@ -19,6 +20,8 @@ void server_task_event(server_conn *, unsigned events);
 // Its deadline has passed: the connection is given up.
 void server_task_overdue(server_conn *);
 
+// Whether it announces transactions begun in SQL text.
+bool server_task_announces(const server_conn *);
 // Whether nobody has asked this server yet, at this TDS version, if it announces transactions begun in SQL text.
 bool server_task_capability_due(const server_conn *);
 

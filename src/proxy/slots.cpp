@@ -56,6 +56,7 @@ static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
 static void deny(proxy *root, proxy_bucket *pb, waiter *w, proxy_error error, const char *detail) {
     if (w->kind != waiter_kind::client)
         return; // the next one is due in its time
+    pools_show(pb);
     observe_wait(root, pb, *w);
     session_slot_denied(session_of(w), error, detail);
 }
@@ -112,6 +113,7 @@ client_session *slots_waiting_for_pool(waiter *w) {
 
 void slots_take_out(proxy *root, proxy_bucket *pb, waiter *w) {
     bucket_cancel(pb->core, *w);
+    pools_show(pb);
     if (w->refused)
         observe_wait(root, pb, *w);
     slots_count(pb, w->refused ? slot_outcome::acquired_after_wait : slot_outcome::acquired);
@@ -173,6 +175,7 @@ bucket_verdict slots_request(proxy *root, proxy_bucket *pb, waiter &w) {
     if (w.kind == waiter_kind::client)
         bucket_cancel(pb->core, pb->warm_wait); // it yields to anybody; its time comes again
     bucket_verdict verdict = bucket_request(pb->core, w, proxy_now(root));
+    pools_show(pb);
     if (verdict == bucket_verdict::wait)
         ask(root, pb);
     return verdict;
@@ -184,6 +187,7 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
     bucket_cancel(pb->core, w);
     if (w.kind == waiter_kind::client) {
         observe_wait(root, pb, w);
+        pools_show(pb);
         slots_count(pb, slot_outcome::cancelled);
     }
 }

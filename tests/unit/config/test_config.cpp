@@ -261,22 +261,35 @@ static void legal_but_odd_is_a_warning(void **) {
 }
 
 static void what_comes_later_is_refused(void **) {
-    expect_errors(
-        proxy_with("  rate_limit: 5\n  session_timeout: 5m\n"), bucket_with("    last_values: keep\n"),
-        "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
-        "proxy.yaml:5: proxy.session_timeout: not available in this version; expected the key to be left out\n"
-        "buckets.yaml:5: buckets[0].last_values: not available in this version; expected the key to be left "
-        "out\n");
-    expect_errors("proxy:\n  listen_port: 1\n  pool_mode: transaction\n", good_buckets,
-                  "proxy.yaml:3: proxy.pool_mode: transaction is not available in this version; expected session or "
-                  "passthrough\n");
-    expect_errors("proxy:\n  listen_port: 1\n", good_buckets,
-                  "proxy.yaml:2: proxy.pool_mode: transaction (the default) is not available in this version; expected "
-                  "pool_mode: session or passthrough\n");
-    expect_errors(proxy_with("  mars: dedicate\n"), bucket_with("    pinning_mode: transaction\n"),
-                  "proxy.yaml:4: proxy.mars: dedicate is not available in this version; expected refuse\n"
-                  "buckets.yaml:5: buckets[0].pool_mode: transaction is not available in this version; expected "
-                  "session or passthrough\n");
+    expect_errors(proxy_with("  rate_limit: 5\n"), bucket_with("    defer_begin: true\n"),
+                  "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
+                  "buckets.yaml:5: buckets[0].defer_begin: not available in this version; expected the key to be left "
+                  "out\n");
+    expect_errors(proxy_with("  mars: dedicate\n"), good_buckets,
+                  "proxy.yaml:4: proxy.mars: dedicate is not available in this version; expected refuse\n");
+}
+
+static void transaction_mode_is_the_default(void **) {
+    outcome o = load("proxy:\n  listen_port: 1\n  idle_timeout: 7s\n",
+                     bucket_with("    server_reset: always\n    opaque_procedures: pin\n    last_values: off\n"
+                                 "    pin_procedures: ['sp_app_*', dbo.p]\n    session_timeout: 9s\n"
+                                 "  - {id: b2, host: h, max_connections: 1, pool_mode: session}\n"));
+    assert_string_equal(joined(o.errors).c_str(), "");
+    assert_string_equal(joined(o.warnings).c_str(), "");
+    const bucket_config &b = o.loaded->buckets[0], &other = o.loaded->buckets[1];
+    assert_true(b.mode == pool_mode::transaction && b.idle_timeout == 7'000 && b.session_timeout == 9'000);
+    assert_true(b.server_reset_always && b.procedures == opaque_procedures::pin && !b.keep_last_values);
+    assert_true(b.pin_procedures.size() == 2 && b.pin_procedures[1] == "dbo.p");
+    assert_true(other.mode == pool_mode::session && other.idle_timeout == 0 && other.session_timeout == 0);
+    assert_true(other.keep_last_values && other.procedures == opaque_procedures::read);
+}
+
+static void keys_of_transaction_mode_mean_nothing_in_others(void **) {
+    outcome o = load("proxy:\n  listen_port: 1\n  pool_mode: session\n", bucket_with("    last_values: off\n"));
+    assert_string_equal(joined(o.errors).c_str(), "");
+    assert_string_equal(joined(o.warnings).c_str(),
+                        "buckets.yaml:5: buckets[0].last_values: has no effect but in transaction mode; expected the "
+                        "key to be left out\n");
 }
 
 static const char session_proxy[] = "proxy:\n  listen_port: 1433\n  pool_mode: session\n";
@@ -466,7 +479,7 @@ static void secrets_are_never_shown(void **) {
         "    Hunter2\n",
         "    password: \"a\\0Hunter2\"\n",
         "    admin: Hunter2\n",
-        "    last_values: ${TB_SECRET}\n",
+        "    last_values_hold: ${TB_SECRET}\n",
     };
     for (const char *text : cases) {
         outcome o = load(proxy_with(""), bucket_with(text));
@@ -509,6 +522,8 @@ int main() {
         cmocka_unit_test(keys_that_contradict_each_other),
         cmocka_unit_test(legal_but_odd_is_a_warning),
         cmocka_unit_test(what_comes_later_is_refused),
+        cmocka_unit_test(transaction_mode_is_the_default),
+        cmocka_unit_test(keys_of_transaction_mode_mean_nothing_in_others),
         cmocka_unit_test(keys_of_pooling_are_stored),
         cmocka_unit_test(defaults_of_pooling),
         cmocka_unit_test(read_only_makes_a_bucket_of_its_own),

@@ -12,10 +12,15 @@ using state = pool_member_state;
 
 constexpr uint32_t no_jitter = 0x7FFF; // about the middle
 
-static pool_member idle_member_of(const char *database, const char *language = "us_english") {
+// Equal names, one address: as the proxy keeps session states.
+static const void *in(const std::string &name) {
+    static std::set<std::string> states;
+    return states.insert(name).first->c_str();
+}
+
+static pool_member idle_member_of(const char *name) {
     pool_member m;
-    m.database = database;
-    m.language = language;
+    m.settings = in(name);
     return m;
 }
 
@@ -44,13 +49,13 @@ static void equal_state_is_preferred_and_used_last_first(void **) {
     pool_member m[] = {idle_member_of("a"), idle_member_of("b"), idle_member_of("a"), idle_member_of("c")};
     for (uint64_t i = 0; i < 4; ++i)
         put(pool, m[i], i);
-    assert_ptr_equal(pool_take_idle(pool, "a", "us_english", pool_match::any, 5), &m[2]);
-    assert_ptr_equal(pool_take_idle(pool, "a", "us_english", pool_match::equal, 5), &m[0]);
-    assert_null(pool_take_idle(pool, "a", "us_english", pool_match::equal, 5));
-    assert_null(pool_take_idle(pool, "b", "Deutsch", pool_match::equal, 5));              // the language counts too
-    assert_ptr_equal(pool_take_idle(pool, "a", "us_english", pool_match::any, 5), &m[1]); // idle longest
-    assert_ptr_equal(pool_take_idle(pool, "a", "us_english", pool_match::any, 5), &m[3]);
-    assert_null(pool_take_idle(pool, "a", "us_english", pool_match::any, 5));
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::any, 5), &m[2]);
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::equal, 5), &m[0]);
+    assert_null(pool_take_idle(pool, in("a"), pool_match::equal, 5));
+    assert_null(pool_take_idle(pool, in("d"), pool_match::equal, 5));
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::any, 5), &m[1]); // idle longest
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::any, 5), &m[3]);
+    assert_null(pool_take_idle(pool, in("a"), pool_match::any, 5));
     assert_int_equal(pool->busy, 4);
     for (pool_member &one : m)
         pool_remove(one);
@@ -132,8 +137,8 @@ static void lives_end_idle_or_not(void **) {
     assert_null(pool_set_expired(set, 899));
     assert_ptr_equal(pool_set_expired(set, 900), &early);
     assert_ptr_equal(pool_set_expired(set, 950), &early);
-    assert_ptr_equal(pool_take_idle(pool, "", "", pool_match::any, 950), &late); // nobody gets the other one
-    assert_null(pool_take_idle(pool, "", "", pool_match::any, 950));
+    assert_ptr_equal(pool_take_idle(pool, nullptr, pool_match::any, 950), &late); // nobody gets the other one
+    assert_null(pool_take_idle(pool, nullptr, pool_match::any, 950));
     pool_remove(early);
     assert_null(pool_set_expired(set, 2000));
     assert_false(pool_put_idle(busy, 900)); // for the caller to close
@@ -249,7 +254,7 @@ static void an_abandoned_pool_ends_with_its_last_user(void **) {
     assert_null(pool_find(set, "k"));
     server_pool *fresh = pool_obtain(set, "k", 1);
     assert_true(fresh != old);
-    assert_null(pool_take_idle(old, "", "", pool_match::any, 1));
+    assert_null(pool_take_idle(old, nullptr, pool_match::any, 1));
     assert_ptr_equal(pool_set_expired(set, 1), &idle);
     pool_remove(idle);
     assert_null(pool_set_expired(set, 1));
@@ -301,16 +306,20 @@ static void enough_idle_ones_want_no_more(void **) {
     pool_set_clear(set);
 }
 
-static void idle_ones_in_a_database_are_found(void **) {
+static void the_one_idle_longest_comes_first_where_homes_matter(void **) {
     pool_set set;
+    set.limits.oldest_first = true;
     server_pool *pool = pool_obtain(set, "k", 0);
-    pool_member a = idle_member_of("a"), b = idle_member_of("b");
-    put(pool, a, 0);
-    put(pool, b, 0);
-    assert_ptr_equal(pool_set_idle_in_database(set, "b"), &b);
-    assert_null(pool_set_idle_in_database(set, "c"));
-    pool_remove(a);
-    pool_remove(b);
+    pool_member m[3] = {idle_member_of("a"), idle_member_of("b"), idle_member_of("a")};
+    for (uint64_t i = 0; i < 3; ++i) {
+        pool_add(pool, m[i], pool_member_state::busy, 0, 0);
+        assert_true(pool_put_idle(m[i], i));
+    }
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::equal, 5), &m[0]);
+    assert_ptr_equal(pool_take_idle(pool, in("c"), pool_match::any, 5), &m[1]);
+    assert_ptr_equal(pool_take_idle(pool, in("a"), pool_match::any, 5), &m[2]);
+    for (pool_member &each : m)
+        pool_remove(each);
     pool_set_clear(set);
 }
 
@@ -328,7 +337,7 @@ int main() {
         cmocka_unit_test(an_abandoned_pool_ends_with_its_last_user),
         cmocka_unit_test(the_pools_used_last_are_kept_warm),
         cmocka_unit_test(enough_idle_ones_want_no_more),
-        cmocka_unit_test(idle_ones_in_a_database_are_found),
+        cmocka_unit_test(the_one_idle_longest_comes_first_where_homes_matter),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

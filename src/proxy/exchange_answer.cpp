@@ -1,0 +1,161 @@
+// Answers, from the server to the client. Contract in exchange.h.
+#include "proxy/exchange.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "proxy/exchange_steps.h"
+#include "proxy/link.h"
+#include "proxy/sharing.h"
+#include "proxy/slots.h"
+#include "tds/response.h"
+
+// The server is gone, or no good any more (`gone` false: we close). A request that it had is never tried again.
+void exchange_server_lost(client_session *s, const char *why, bool gone) {
+    server_conn *c = s->server;
+    dialogue &d = *s->talk;
+    bool between_tokens = !d.answer_begun || tds_walk_between_tokens(c->walker);
+    slots_count_error(s->root, s->bucket, "server_lost");
+    log_warn("server connection lost", {{"session", s->id},
+                                        {"bucket", session_bucket_id(s)},
+                                        {"server", c->id},
+                                        {"reason", why},
+                                        {"in_request", d.awaiting}});
+    s->bucket->core.last_ok = s->bucket->core.probe_at = 0; // look at once whether it is down
+    sharing_unpin(s);
+    link_detach(s, c);
+    if (gone)
+        server_gone(c, why);
+    else
+        server_close(c, why);
+    if (!d.awaiting || !between_tokens) {
+        session_close(s, "server lost", why);
+        return;
+    }
+    std::vector<uint8_t> tokens = exchange_error_tokens(s, proxy_error::server_lost, "");
+    if (!d.answer_begun)
+        tds_writer_begin(d.to_client, tds_type_response, 0);
+    out_buffer out(s->root);
+    tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
+    exchange_count_out(s, packet_direction::proxy_to_client, d.to_client);
+    if (exchange_send_client(s, out.bytes))
+        exchange_finish(s, "server lost");
+}
+
+static void answer_over(client_session *s) {
+    dialogue &d = *s->talk;
+    const tds_walk_message &m = s->server->walker.message;
+    if (d.awaiting && d.request_sent != 0)
+        histogram_observe(s->bucket->metrics.query_duration, static_cast<double>(uv_hrtime() - d.request_sent) / 1e9);
+    if (d.awaiting && sharing(s))
+        sharing_answered(s);
+    d.request_sent = 0;
+    d.awaiting = false;
+    d.reset_named = d.reset_named && m.errors == 0 && !sharing(s);
+    if (s->server->walker.session.enlisted) // in a distributed transaction: nobody can say what a reset leaves of it
+        s->server->unpoolable = true;
+    d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
+    s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
+}
+
+// Walks a piece of the answer and puts it into packets for the client. nullptr, or why it must not go on.
+static const char *pass_tokens(client_session *s, const tds_piece &piece, bool more_here, std::vector<uint8_t> &out) {
+    dialogue &d = *s->talk;
+    server_conn *c = s->server;
+    std::span<const uint8_t> payload = piece.payload, forward, pending;
+    while (!payload.empty()) {
+        tds_walk_result result = tds_walk(c->walker, payload, forward);
+        tds_writer_put(d.to_client, pending, tds_write::hold, out);
+        pending = forward;
+        if (result != tds_walk_result::ok) {
+            tds_writer_put(d.to_client, pending, tds_write::hold, out); // what precedes the bad token
+            return tds_walk_error_text(c->walker.error);
+        }
+    }
+    tds_write mode = piece.ends ? tds_write::end : more_here ? tds_write::hold : tds_write::flush;
+    tds_writer_put(d.to_client, pending, mode, out);
+    if (piece.ends && tds_walk_end(c->walker) != tds_walk_result::ok)
+        return tds_walk_error_text(c->walker.error);
+    return nullptr;
+}
+
+static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
+    static constexpr uint8_t reset_acknowledged[] = {tds_token_envchange, 3, 0, tds_env_reset, 0, 0};
+    dialogue &d = *s->talk;
+    tds_writer_begin(d.to_client, tds_type_response, 0);
+    d.answer_begun = true;
+    if (d.awaiting && d.reset_ack)
+        tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
+    d.reset_ack = false;
+}
+
+// nullptr, or why the server connection is no good any more.
+static const char *give(client_session *s, std::span<const uint8_t> in, std::vector<uint8_t> &out) {
+    dialogue &d = *s->talk;
+    server_conn *c = s->server;
+    while (!in.empty()) {
+        tds_piece piece;
+        const char *why = "";
+        switch (tds_next_piece(c->down, in, c->packet_size, piece, why)) {
+        case tds_piece_result::more: return nullptr;
+        case tds_piece_result::error: return why;
+        case tds_piece_result::piece: break;
+        }
+        if (piece.type != tds_type_response)
+            return "not a response";
+        exchange_count_in(s, packet_direction::server_to_proxy, c->down);
+        if (!d.awaiting && d.attentions == 0)
+            return "an answer that nobody asked for";
+        if (piece.begins)
+            begin_answer(s, out);
+        why = pass_tokens(s, piece, !in.empty(), out);
+        exchange_count_out(s, packet_direction::proxy_to_client, d.to_client);
+        if (why != nullptr)
+            return why;
+        if (piece.ends)
+            answer_over(s);
+    }
+    return nullptr;
+}
+
+static void server_read(client_session *s) {
+    server_conn *c = s->server;
+    ssize_t n = stream_recv(&c->conn, s->root->scratch.in, s->root->scratch.cipher);
+    if (n == net_again)
+        return;
+    if (n <= 0)
+        return exchange_server_lost(s,
+                                    n == 0         ? "closed by the server"
+                                    : n == -EPROTO ? "TLS failed"
+                                                   : strerror(static_cast<int>(-n)),
+                                    n != -EPROTO);
+    s->last_activity = proxy_now(s->root);
+    s->down.bytes += static_cast<uint64_t>(n);
+    const char *why = nullptr;
+    {
+        out_buffer out(s->root);
+        why = give(s, {s->root->scratch.in.data(), static_cast<size_t>(n)}, out.bytes);
+        if (!out.bytes.empty() && !exchange_send_client(s, out.bytes))
+            return;
+    }
+    if (why != nullptr)
+        return exchange_server_lost(s, why, false);
+    if (s->talk->awaiting || s->talk->attentions > 0)
+        return;
+    if (sharing(s))
+        sharing_settle(s);
+    if (s->state == session_state::active && iobuf_size(s->in) > 0)
+        exchange_go_on(s);
+}
+
+void exchange_server_event(server_conn *c, unsigned events) {
+    client_session *s = c->client;
+    if (events & net_writable) {
+        if (int error = stream_flush(&c->conn); error != 0)
+            return exchange_server_lost(s, strerror(-error), true);
+    }
+    if (events & net_readable)
+        server_read(s);
+    exchange_watch(s);
+}

@@ -1,0 +1,454 @@
+#include "proxy/sharing.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "proxy/attach.h"
+#include "proxy/exchange.h"
+#include "proxy/link.h"
+#include "proxy/pools.h"
+#include "proxy/procedures.h"
+#include "proxy/proxy.h"
+#include "proxy/router.h"
+#include "proxy/server_task.h"
+#include "proxy/sharing_values.h"
+#include "proxy/slots.h"
+#include "tds/packet.h"
+#include "tds/tsql_scan.h"
+
+void request_reader_deleter::operator()(tds_request_reader *r) const {
+    tds_request_reader_destroy(r);
+}
+void scanner_deleter::operator()(tsql_scanner *s) const {
+    tsql_scanner_destroy(s);
+}
+
+bool sharing_mode(const proxy_bucket *pb) {
+    return pb->conf->mode == pool_mode::transaction;
+}
+
+bool sharing(const client_session *s) {
+    return s->talk->shared != nullptr;
+}
+
+void sharing_start(client_session *s) {
+    if (sharing_mode(s->bucket) && !s->talk->dedicated)
+        s->talk->shared = new shared_session;
+}
+
+// ---- the request -----------------------------------------------------------------------------------------------
+
+static void begin_reading(client_session *s, tds_request_reader *reader, uint8_t type) {
+    shared_session &sh = *s->talk->shared;
+    sh.request = std::make_unique<tds_request_info>();
+    tds_request_begin(reader, type, s->talk->who->version, s->talk->enclave, *sh.request);
+}
+
+// Reads all of the request at the head of `in`. False: it is not all there.
+static bool read_whole(client_session *s, std::span<const uint8_t> in) {
+    tds_request_reader *reader = s->root->request_reader;
+    tds_packet_cursor c;
+    tds_piece piece;
+    const char *why = "";
+    begin_reading(s, reader, in.front());
+    while (tds_next_piece(c, in, s->talk->packet_size, piece, why) == tds_piece_result::piece) {
+        tds_request_feed(reader, piece.payload);
+        if (!piece.ends)
+            continue;
+        tds_request_end(reader);
+        return true;
+    }
+    return false;
+}
+
+void sharing_begin(client_session *s, std::span<const uint8_t> in) {
+    if (!sharing(s))
+        return;
+    shared_session &sh = *s->talk->shared;
+    if (sh.request || read_whole(s, in))
+        return;
+    sh.scanner.reset(tsql_scanner_create());
+    sh.reader.reset(tds_request_reader_create(sh.scanner.get()));
+    begin_reading(s, sh.reader.get(), in.front());
+}
+
+std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr)
+        return piece.payload;
+    sh->taken_back |= piece.ends && (piece.status & tds_status_ignore);
+    if (sh->reader) {
+        tds_request_feed(sh->reader.get(), piece.payload);
+        if (piece.ends)
+            tds_request_end(sh->reader.get());
+    }
+    if (sh->rewritten.empty())
+        return piece.payload;
+    return piece.ends ? std::span<const uint8_t>(sh->rewritten) : std::span<const uint8_t>();
+}
+
+void sharing_drop_request(client_session *s) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr)
+        return;
+    sh->reader.reset();
+    sh->scanner.reset();
+    sh->request.reset();
+    sh->rewritten = {};
+    sh->awaits_home = false;
+    sh->taken_back = false;
+    sh->replays_failed = 0;
+}
+
+// ---- pins ------------------------------------------------------------------------------------------------------
+
+static const char *request_name(uint8_t type) {
+    switch (type) {
+    case tds_type_sql_batch: return "batch";
+    case tds_type_rpc: return "rpc";
+    case tds_type_transaction: return "transaction manager request";
+    case tds_type_bulk: return "bulk load";
+    default: return "none";
+    }
+}
+
+static void pin(client_session *s, pin_reason reason, uint8_t request) {
+    shared_session &sh = *s->talk->shared;
+    auto n = static_cast<size_t>(reason);
+    sh.pinned_at[n] = proxy_now(s->root);
+    ++s->bucket->pinned[n];
+    log_debug("session pinned", {{"session", s->id},
+                                 {"bucket", session_bucket_id(s)},
+                                 {"server", s->server->id},
+                                 {"reason", pin_reason_name(reason)},
+                                 {"request", request_name(request)}});
+}
+
+static void unpin(client_session *s, pin_reason reason) {
+    shared_session &sh = *s->talk->shared;
+    auto n = static_cast<size_t>(reason);
+    uint64_t ms = proxy_now(s->root) - sh.pinned_at[n];
+    --s->bucket->pinned[n];
+    histogram_observe(s->bucket->metrics.pin_duration[n], static_cast<double>(ms) / 1000.0);
+    log_debug("session unpinned",
+              {{"session", s->id}, {"bucket", session_bucket_id(s)}, {"reason", pin_reason_name(reason)}, {"ms", ms}});
+}
+
+static void set_pins(client_session *s, pin_set now, uint8_t request) {
+    shared_session &sh = *s->talk->shared;
+    pin_set changed = sh.pins ^ now;
+    for (size_t n = 0; changed != 0 && n < pin_reason_count; ++n) {
+        auto reason = static_cast<pin_reason>(n);
+        if (!(changed & pin_bit(reason)))
+            continue;
+        if (now & pin_bit(reason))
+            pin(s, reason, request);
+        else
+            unpin(s, reason);
+        gauge_set(s->bucket->metrics.pinned[n], s->bucket->pinned[n]);
+    }
+    if (sh.pins == 0 && now != 0)
+        sh.pinned_since = proxy_now(s->root);
+    sh.pins = now;
+}
+
+// State that no reset takes back: the connection is not used again. On servers that are silent about transactions
+// (Babelfish) a reset leaves more behind than elsewhere.
+static bool beyond_reset(const server_conn *c, const session_track &t) {
+    static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
+    return (track_state(t) & never) != 0 ||
+           (track_state(t) != 0 && tds_version_is_wide(c->version) && !server_task_announces(c));
+}
+
+bool sharing_beyond_reset(const client_session *s) {
+    return beyond_reset(s->server, s->talk->shared->track);
+}
+
+void sharing_unpin(client_session *s) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr)
+        return;
+    if (s->server != nullptr && beyond_reset(s->server, sh->track))
+        s->server->unpoolable = true;
+    set_pins(s, 0, 0);
+    sh->track = {};
+}
+
+void sharing_end(client_session *s) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr)
+        return;
+    sharing_unpin(s);
+    sh->awaits_home = false;
+    if (sh->home != nullptr)
+        sharing_leave_home(sh->home);
+    s->talk->shared = nullptr;
+    delete sh;
+}
+
+// ---- homes ------------------------------------------------------------------------------------------------------
+
+bool sharing_home_busy(const client_session *s) {
+    const server_conn *home = sharing(s) ? s->talk->shared->home : nullptr;
+    return home != nullptr && home->client != s && home->state == server_state::working && values_unread(home);
+}
+
+void sharing_home_free(server_conn *c) {
+    client_session *s = c->home;
+    if (s == nullptr || !s->talk->shared->awaits_home)
+        return;
+    s->talk->shared->awaits_home = false;
+    if (s->state == session_state::connecting && s->server == nullptr)
+        attach_again(s);
+}
+
+void sharing_leave_home(server_conn *c) {
+    c->identity_unread = c->status_unread = false;
+    sharing_home_free(c);
+    if (c->home != nullptr)
+        c->home->talk->shared->home = nullptr;
+    c->home = nullptr;
+}
+
+void sharing_take_home(client_session *s, server_conn *c) {
+    shared_session *sh = s->talk->shared;
+    if (sh == nullptr || c->home == s)
+        return;
+    sharing_leave_home(c);
+    if (sh->home != nullptr)
+        sharing_leave_home(sh->home);
+    c->home = s;
+    sh->home = c;
+}
+
+// ---- the answer ------------------------------------------------------------------------------------------------
+
+static void set_settings(client_session *s, tds_session_state &&now) {
+    dialogue &d = *s->talk;
+    if (now != *d.settings)
+        d.settings = settings_intern(s->root->settings, std::move(now));
+    s->server->settings = d.settings;
+}
+
+static bool implicit_maybe(const client_session *s, const tds_session_state &now, const session_track &t) {
+    auto is_off = [&](const std::string &value) {
+        // Never set: off where the login says that it is ODBC's, else as the server is configured.
+        return value == "OFF" || (value.empty() && (s->talk->who->flags2 & tds_flags2_odbc));
+    };
+    return !is_off((*s->talk->settings)[tds_option::implicit_transactions]) ||
+           !is_off(now[tds_option::implicit_transactions]) ||
+           (t.doubtful & tds_option_bit(tds_option::implicit_transactions));
+}
+
+// The client has called sp_reset_connection, and the server has done it.
+static void reset_named(client_session *s) {
+    server_conn *c = s->server;
+    s->talk->shared->track = {};
+    sharing_client_reset(s);
+    sharing_server_reset(c);
+    c->dirty = true; // nobody has said what it did
+}
+
+void sharing_answered(client_session *s) {
+    dialogue &d = *s->talk;
+    server_conn *c = s->server;
+    shared_session &sh = *d.shared;
+    const tds_walk_message &m = c->walker.message;
+    auto info = std::move(sh.request);
+    bool taken_back = sh.taken_back;
+    bool reset_by_name = d.reset_named && m.errors == 0;
+    sharing_drop_request(s);
+    tds_session_state now = *d.settings;
+    if (m.database_seen)
+        now.database = c->walker.session.database;
+    if (m.language_seen)
+        now.language = c->walker.session.language;
+    track_outcome outcome;
+    outcome.cancelled = d.attentions > 0 || m.attentions > 0 || taken_back;
+    outcome.announced = server_task_announces(c);
+    outcome.in_transaction = c->walker.session.in_transaction;
+    outcome.implicit = !outcome.announced && implicit_maybe(s, now, sh.track);
+    track_request(sh.track, *info, m, outcome, now);
+    if (c->walker.session.enlisted)
+        sh.track.state |= tsql_handle;
+    values_note(s, *info, m.errors == 0 && !outcome.cancelled);
+    pin_set left = track_pins(sh.track) & static_cast<pin_set>(~pin_bit(pin_reason::transaction));
+    c->dirty |= info->broken || info->effect.calls || left != 0;
+    sh.request_type = info->type;
+    set_settings(s, std::move(now));
+    if (c->walker.options.drop_reset && !m.reset_seen) // who knows what it still has
+        c->unpoolable = true;
+    if (reset_by_name)
+        reset_named(s);
+}
+
+// ---- procedures
+
+static bool pinned_by_name(const proxy_bucket *pb, const procedure_name &name) {
+    for (const std::string &pattern : pb->conf->pin_procedures)
+        if (router_fits_pattern(name.name, pattern) || router_fits_pattern(name.schema + "." + name.name, pattern))
+            return true;
+    return false;
+}
+
+// Takes the procedures that are known off the list. False: the first one must be read.
+static bool procedures_known(client_session *s) {
+    shared_session &sh = *s->talk->shared;
+    session_track &t = sh.track;
+    proxy_bucket *pb = s->bucket;
+    for (size_t i = 0; i < t.procedures.size() && i < procedures_of_one_call; ++i) {
+        procedure_name name;
+        if (!procedure_name_parse(t.procedures[i], name)) {
+            t.state |= tsql_unknown;
+            continue;
+        }
+        if (pinned_by_name(pb, name))
+            t.state |= tsql_session_context;
+        bool elsewhere = !name.database.empty() && name.database != s->talk->settings->database;
+        if (!name.server.empty() || pb->conf->procedures == opaque_procedures::share)
+            continue; // on a linked server nothing of this session's
+        if (elsewhere || pb->conf->procedures == opaque_procedures::pin) {
+            t.state |= tsql_dynamic;
+            continue;
+        }
+        std::string key = procedure_key(s->talk->who->user, s->talk->settings->database, name);
+        const procedure_known *known = procedure_find(pb->procedures, key, proxy_now(s->root));
+        if (known == nullptr) {
+            sh.procedure = std::move(name);
+            return false;
+        }
+        track_procedure(t, known->body);
+        for (const std::string &called : known->body.procedures)
+            if (std::find(t.procedures.begin(), t.procedures.end(), called) == t.procedures.end())
+                t.procedures.push_back(called);
+    }
+    if (t.procedures.size() > procedures_of_one_call)
+        t.state |= tsql_dynamic;
+    t.procedures.clear();
+    return true;
+}
+
+static void read_procedure(client_session *s, const tds_small_result &result) {
+    shared_session &sh = *s->talk->shared;
+    tsql_effect body;
+    std::string schema, definition;
+    bool readable = result.rows.size() > 1 && !result.cut && procedure_read(result.rows[1], schema, definition);
+    if (readable)
+        body = procedure_effect(s->root->scanner, schema, definition);
+    else
+        body.turned_on = tsql_dynamic; // it may do anything
+    log_debug("procedure read", {{"session", s->id},
+                                 {"bucket", session_bucket_id(s)},
+                                 {"procedure", sh.procedure.name},
+                                 {"readable", readable},
+                                 {"pins", body.turned_on != 0}});
+    std::string key = procedure_key(s->talk->who->user, s->talk->settings->database, sh.procedure);
+    procedure_store(s->bucket->procedures, key, std::move(body), proxy_now(s->root));
+}
+
+// ---- keep, ask or give back ------------------------------------------------------------------------------------
+
+static void detach(client_session *s) {
+    server_conn *c = s->server;
+    c->last_client = s->id;
+    link_detach(s, c);
+    if (c->counted)
+        slots_count(c->bucket, slot_outcome::released);
+    c->counted = false;
+    pools_put(c);
+}
+
+void sharing_give_back(client_session *s) {
+    if (sharing(s) && s->server != nullptr)
+        detach(s);
+}
+
+static bool may_ask(const session_track &t) {
+    return !t.bulk_load && !(track_state(t) & tsql_no_execution);
+}
+
+void sharing_settle(client_session *s) {
+    shared_session &sh = *s->talk->shared;
+    session_track &t = sh.track;
+    bool read = !t.procedures.empty() && may_ask(t) && !procedures_known(s);
+    if (s->bucket->conf->procedures == opaque_procedures::share)
+        t.state &= ~tsql_dynamic;
+    if (read || track_asks(t)) {
+        sh.asking_procedure = read;
+        session_move(s, session_state::settling);
+        server_task_start(s->server, read ? server_task::procedure : server_task::ask);
+        return;
+    }
+    if (s->state == session_state::settling)
+        session_move(s, session_state::active);
+    set_pins(s, track_pins(t), sh.request_type);
+    if (sh.pins == 0)
+        detach(s);
+}
+
+std::string sharing_question(const client_session *s) {
+    const shared_session &sh = *s->talk->shared;
+    if (!sh.asking_procedure)
+        return track_question(sh.track);
+    return std::string("SELECT ") + track_values_columns + ";" + procedure_question(sh.procedure);
+}
+
+void sharing_asked(client_session *s, const tds_small_result *result) {
+    shared_session &sh = *s->talk->shared;
+    server_conn *c = s->server;
+    last_values read;
+    tds_session_state now = *s->talk->settings;
+    bool good = result != nullptr && !result->rows.empty();
+    if (good && sh.asking_procedure) {
+        good = track_read_values(result->rows.front(), 0, read);
+        read_procedure(s, *result);
+    } else if (good) {
+        good = track_answers(sh.track, *result, now, read);
+        c->walker.session.in_transaction &= sh.track.transaction;
+        c->walker.session.database = now.database;
+        c->walker.session.language = now.language;
+    }
+    if (good && s->bucket->conf->keep_last_values)
+        values_store(c, read);
+    else if (values_unread(c))
+        sh.kept.reset();
+    if (!good && !(result == nullptr && !sh.asking_procedure && track_ask_less(sh.track))) {
+        log_warn("the session's state cannot be read: it keeps its server connection",
+                 {{"session", s->id}, {"bucket", session_bucket_id(s)}, {"server", c->id}, {"number", c->task_error}});
+        track_give_up(sh.track);
+    }
+    if (good)
+        c->identity_unread = c->status_unread = false;
+    c->status_token = 0;
+    set_settings(s, std::move(now));
+    server_move(c, server_state::serving);
+    sharing_settle(s);
+}
+
+// ---- resets ----------------------------------------------------------------------------------------------------
+
+void sharing_client_reset(client_session *s) {
+    dialogue &d = *s->talk;
+    tds_session_state now = *d.settings;
+    tds_state_reset(now, d.login_settings->database, d.login_settings->language);
+    d.settings = settings_intern(s->root->settings, std::move(now));
+    if (d.shared == nullptr)
+        return;
+    d.shared->kept.reset();
+    d.shared->identity_token = d.shared->status_token = 0;
+    if (server_conn *home = d.shared->home; home != nullptr) {
+        home->last_client = 0; // what is left there of it goes, as if it were another client's
+        home->identity_unread = home->status_unread = false;
+    }
+}
+
+void sharing_server_reset(server_conn *c) {
+    tds_session_state now = *c->settings;
+    tds_state_reset(now, c->baseline->database, c->baseline->language);
+    c->settings = settings_intern(c->root->settings, std::move(now));
+    c->dirty = false;
+    c->pristine = true;
+    c->identity_token = c->status_token = 0;
+    c->identity_unread = c->status_unread = false;
+    c->identity_before.reset();
+}

@@ -1,0 +1,44 @@
+// Transaction mode: @@IDENTITY, SCOPE_IDENTITY(), @@ROWCOUNT and @@ERROR, which the next request may ask for.
+//
+// They stay on the connection that the request has run on, the session's *home*, until the connection is needed for
+// anything else, a batch of the proxy's own included. Then they are read and kept with the session, and put as literals
+// into the text of a request of its that asks for them and runs elsewhere.
+//
+// Each time they change they get a token, on the connection and in the session: equal tokens, the session's own values.
+// Before anything but a lone SELECT runs on a connection that has another session's identity, that is set to what this
+// session must find: by an insert into a table variable. So what is read afterwards is always the session's own.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+struct client_session;
+struct server_conn;
+struct last_values;
+struct tds_request_info;
+struct tds_small_result;
+
+// Whether those of the connection's home have not been kept yet.
+bool values_unread(const server_conn *);
+// Whether the request under way may change them, or name them where no literal can be put, and the connection has those
+// of another session: they can be set.
+bool values_foreign(const client_session *, const server_conn *);
+// Likewise once the connection has been reset.
+bool values_lost_by_reset(const client_session *);
+// Whether only a reset helps: SCOPE_IDENTITY() cannot be set to NULL on this server. Where the
+// server allows neither, what a write has changed is told by comparing.
+bool values_need_reset(const client_session *, const server_conn *);
+
+// The batch that reads them, and leaves the connection with the identity that `next` must find, if its request needs
+// one (nullptr: nobody's).
+std::string values_keep_batch(const server_conn *, const client_session *next);
+// Its answer, or nullptr: they could not be read.
+void values_kept(server_conn *, const client_session *next, const tds_small_result *);
+// Another batch of the proxy's own has read them.
+void values_store(server_conn *, const last_values &read);
+
+// The request at the head of `in` is about to be sent: kept values are put into its text (shared_session.rewritten).
+void values_place(client_session *, std::span<const uint8_t> in);
+// What it has done to them. `surely`: it ran to its end without an error.
+void values_note(client_session *, const tds_request_info &, bool surely);

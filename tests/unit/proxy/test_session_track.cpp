@@ -1,0 +1,364 @@
+// What pins a session and what frees it: requests and answers in, pins and questions out.
+#include "proxy/session_track.h"
+
+#include <cstring>
+
+#include "tds/packet.h"
+
+#include "cmocka_cpp.h" // last: it defines fail()
+
+using reason = pin_reason;
+
+struct fixture {
+    session_track track;
+    tds_session_state settings;
+    track_outcome outcome{.cancelled = false, .announced = true, .in_transaction = false, .implicit = false};
+
+    fixture() { settings.database = "a", settings.language = "us_english"; }
+};
+
+static tds_walk_message answer(uint32_t errors = 0) {
+    tds_walk_message m;
+    m.errors = errors;
+    return m;
+}
+
+static void add_return(tds_walk_message &m, int32_t value) {
+    m.returns[m.returns_count].is_int = true;
+    m.returns[m.returns_count++].value = value;
+}
+
+static void request(fixture &f, const tds_request_info &info, const tds_walk_message &m = answer()) {
+    track_request(f.track, info, m, f.outcome, f.settings);
+}
+
+static tds_request_info batch(const tsql_effect &e) {
+    tds_request_info info;
+    info.type = tds_type_sql_batch;
+    info.effect = e;
+    return info;
+}
+
+static tds_request_info call(tds_proc proc, int32_t first = 0) {
+    tds_request_info info;
+    info.type = tds_type_rpc;
+    tds_rpc_call c;
+    c.proc = proc;
+    c.has_first = first != 0;
+    c.first = first;
+    info.calls.push_back(c);
+    return info;
+}
+
+static tsql_effect setting(tds_option option, const char *value) {
+    tsql_effect e;
+    e.sets.push_back({option, value});
+    return e;
+}
+
+// What the ask batch brings: transactions, the four values, then whatever was asked.
+static tds_small_result row(std::initializer_list<const char *> values) {
+    tds_small_result r;
+    r.rows.emplace_back();
+    for (const char *v : values)
+        r.rows.back().push_back(v != nullptr ? std::optional<std::string>(v) : std::nullopt);
+    return r;
+}
+
+static void what_can_be_replayed_pins_nobody(void **) {
+    fixture f;
+    request(f, batch(setting(tds_option::nocount, "ON")));
+    assert_int_equal(track_pins(f.track), 0);
+    assert_false(track_asks(f.track));
+    assert_string_equal(f.settings[tds_option::nocount].c_str(), "ON");
+}
+
+static void settings_behind_an_error_are_asked_for(void **) {
+    fixture f;
+    request(f, batch(setting(tds_option::nocount, "ON")), answer(1));
+    assert_true(track_asks(f.track));
+    assert_string_equal(f.settings[tds_option::nocount].c_str(), "");
+    assert_non_null(strstr(track_question(f.track).c_str(), "@@OPTIONS"));
+    last_values v;
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "0", "0", "512", "7", "-1"}), f.settings, v));
+    assert_string_equal(f.settings[tds_option::nocount].c_str(), "ON");
+    assert_false(track_asks(f.track));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void what_nobody_can_read_back_pins(void **) {
+    fixture f;
+    request(f, batch(setting(tds_option::rowcount, "5")), answer(1));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+}
+
+static void useroptions_are_read_where_needed(void **) {
+    fixture f;
+    f.outcome.cancelled = true;
+    request(f, batch(setting(tds_option::isolation_level, "SERIALIZABLE")));
+    assert_non_null(strstr(track_question(f.track).c_str(), "DBCC USEROPTIONS"));
+    tds_small_result r = row({"0", "7", "7", "1", "0", "0", "7", "-1"});
+    r.rows.push_back({"textsize", "4096"});
+    r.rows.push_back({"isolation level", "read committed snapshot"});
+    last_values v;
+    assert_true(track_answers(f.track, r, f.settings, v));
+    assert_string_equal(f.settings[tds_option::isolation_level].c_str(), "READ COMMITTED");
+    assert_string_equal(v.identity->c_str(), "7");
+    r.rows.pop_back();
+    f.track.doubtful = tds_option_bit(tds_option::isolation_level);
+    assert_false(track_answers(f.track, r, f.settings, v)); // the row is not there
+}
+
+static void a_transaction_pins_while_the_tokens_say_so(void **) {
+    fixture f;
+    f.outcome.in_transaction = true;
+    request(f, batch({}));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::transaction));
+    assert_false(track_asks(f.track));
+    f.outcome.in_transaction = false;
+    request(f, batch({}));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void a_silent_server_is_asked_unless_the_text_is_harmless(void **) {
+    fixture f;
+    f.outcome.announced = false;
+    request(f, batch({}));
+    assert_false(track_asks(f.track));
+    tsql_effect e;
+    e.transactions = true;
+    request(f, batch(e));
+    assert_true(track_asks(f.track));
+    last_values v;
+    assert_true(track_answers(f.track, row({"2", nullptr, nullptr, "1", "0"}), f.settings, v));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::transaction));
+    request(f, batch({}));
+    assert_false(track_asks(f.track)); // a SELECT in it
+    request(f, batch({}), answer(1));  // an error may have ended it
+    assert_true(track_asks(f.track));
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "1", "0"}), f.settings, v));
+    assert_int_equal(track_pins(f.track), 0);
+    f.outcome.implicit = true;
+    request(f, batch({}));
+    assert_true(track_asks(f.track));
+}
+
+static void temp_tables_pin_until_all_are_gone(void **) {
+    fixture f;
+    tsql_effect made;
+    made.temps = {"#a", "#B"};
+    request(f, batch(made));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::temp_table));
+    assert_false(track_asks(f.track));
+    tsql_effect dropped;
+    dropped.drops_temps = true;
+    request(f, batch(dropped));
+    assert_true(track_asks(f.track));
+    std::string question = track_question(f.track);
+    assert_non_null(
+        strstr(question.c_str(), "OBJECT_ID(N'tempdb..[#a]') IS NULL AND OBJECT_ID(N'tempdb..[#B]') IS NULL"));
+    last_values v;
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "0", "0", "1"}), f.settings, v));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::temp_table));
+    request(f, batch(dropped));
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "0", "0", "0"}), f.settings, v));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void more_temp_tables_than_can_be_named_pin_for_good(void **) {
+    fixture f;
+    for (int i = 0; i < 100; ++i) {
+        tsql_effect made;
+        made.temps = {"#" + std::to_string(i)};
+        request(f, batch(made));
+    }
+    tsql_effect dropped;
+    dropped.drops_temps = true;
+    request(f, batch(dropped));
+    last_values v;
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "0", "0", "0"}), f.settings, v));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::temp_table));
+}
+
+static void cursors_of_rpcs_pin_until_closed(void **) {
+    fixture f;
+    tds_walk_message opened = answer();
+    add_return(opened, 180150001);
+    request(f, call(tds_proc::cursor_open), opened);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::cursor));
+    request(f, call(tds_proc::cursor_close, 180150001), answer(1));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::cursor)); // the server refused
+    request(f, call(tds_proc::cursor_close, 180150001));
+    assert_int_equal(track_pins(f.track), 0);
+    tds_walk_message closed_at_once = answer();
+    add_return(closed_at_once, 0);
+    request(f, call(tds_proc::cursor_open), closed_at_once);
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void a_fetch_may_close_its_cursor(void **) {
+    fixture f;
+    tds_walk_message m = answer();
+    add_return(m, 5);
+    request(f, call(tds_proc::cursor_open), m);
+    tds_walk_message fetched = answer();
+    fetched.has_return_status = true;
+    request(f, call(tds_proc::cursor_fetch, 5), fetched);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::cursor));
+    fetched.return_status = 0x10;
+    request(f, call(tds_proc::cursor_fetch, 5), fetched);
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void prepared_cursors_have_two_handles(void **) {
+    fixture f;
+    tds_walk_message m = answer();
+    add_return(m, 0x40000001);
+    add_return(m, 7);
+    request(f, call(tds_proc::cursor_prepexec), m);
+    request(f, call(tds_proc::cursor_close, 7));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::cursor));
+    request(f, call(tds_proc::cursor_unprepare, 0x40000001));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void handles_pin_until_given_up(void **) {
+    fixture f;
+    tds_walk_message first = answer(), second = answer();
+    add_return(first, 1);
+    add_return(second, 2);
+    request(f, call(tds_proc::prepexec), first);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
+    request(f, call(tds_proc::prepexec, 1), second); // in the place of the first
+    request(f, call(tds_proc::unprepare, 2));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void handles_of_several_calls_pin_for_good(void **) {
+    fixture f;
+    tds_request_info info = call(tds_proc::prepare);
+    info.calls.push_back(info.calls.front());
+    request(f, info);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
+    request(f, call(tds_proc::unprepare, 1));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
+}
+
+static void bulk_load_pins_for_one_request(void **) {
+    fixture f;
+    tsql_effect e;
+    e.bulk_load = true;
+    request(f, batch(e));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::bulk_load));
+    assert_false(track_asks(f.track));
+    tds_request_info data;
+    data.type = tds_type_bulk;
+    request(f, data);
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void state_pins_until_it_is_off(void **) {
+    fixture f;
+    tsql_effect on, off;
+    on.turned_on = tsql_no_execution;
+    on.marks = {{tsql_no_execution, "noexec", true, true}};
+    off.turned_off = tsql_no_execution;
+    off.marks = {{tsql_no_execution, "noexec", false, true}};
+    request(f, batch(on));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+    f.track.ask_transaction = true;
+    assert_false(track_asks(f.track)); // nothing of ours would run
+    request(f, batch(off), answer(1));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+    request(f, batch(off));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+static void a_language_takes_two_options_with_it(void **) {
+    fixture f;
+    request(f, batch(setting(tds_option::dateformat, "dmy")));
+    tsql_effect e = setting(tds_option::datefirst, "1");
+    e.sets_language = true;
+    tds_walk_message m = answer();
+    m.language_seen = true;
+    request(f, batch(e), m);
+    assert_string_equal(f.settings[tds_option::dateformat].c_str(), "");
+    assert_string_equal(f.settings[tds_option::datefirst].c_str(), "1");
+    assert_false(track_asks(f.track));
+}
+
+static void a_use_that_no_token_told_of_is_asked_for(void **) {
+    fixture f;
+    tsql_effect e;
+    e.uses_database = true;
+    request(f, batch(e));
+    assert_true(track_asks(f.track));
+    last_values v;
+    assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "0", "0", "b", "Deutsch"}), f.settings, v));
+    assert_string_equal(f.settings.database.c_str(), "b");
+    assert_string_equal(f.settings.language.c_str(), "Deutsch");
+    tds_walk_message told = answer();
+    told.database_seen = true;
+    request(f, batch(e), told);
+    assert_false(track_asks(f.track));
+    request(f, batch({}), told); // by something that may end with a call
+    assert_true(track_asks(f.track));
+}
+
+static void the_manager_sets_the_isolation_level(void **) {
+    fixture f;
+    tds_request_info info;
+    info.type = tds_type_transaction;
+    info.tm_type = tds_tm_begin;
+    info.tm_isolation = 4;
+    request(f, info);
+    assert_string_equal(f.settings[tds_option::isolation_level].c_str(), "SERIALIZABLE");
+}
+
+static void an_answer_that_says_something_else_is_refused(void **) {
+    fixture f;
+    f.track.ask_transaction = true;
+    last_values v;
+    assert_false(track_answers(f.track, {}, f.settings, v));
+    assert_false(track_answers(f.track, row({"1"}), f.settings, v));
+    assert_false(track_answers(f.track, row({nullptr, nullptr, nullptr, "0", "0"}), f.settings, v));
+    track_give_up(f.track);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+    assert_false(track_asks(f.track));
+}
+
+static void a_procedure_may_leave_what_its_body_does(void **) {
+    fixture f;
+    tsql_effect body;
+    body.turned_on = tsql_session_context;
+    body.cursors = {"c"};
+    track_procedure(f.track, body);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state) | pin_bit(reason::cursor));
+    assert_non_null(strstr(track_question(f.track).c_str(), "CURSOR_STATUS('global',N'c')=-3"));
+}
+
+int main() {
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(what_can_be_replayed_pins_nobody),
+        cmocka_unit_test(settings_behind_an_error_are_asked_for),
+        cmocka_unit_test(what_nobody_can_read_back_pins),
+        cmocka_unit_test(useroptions_are_read_where_needed),
+        cmocka_unit_test(a_transaction_pins_while_the_tokens_say_so),
+        cmocka_unit_test(a_silent_server_is_asked_unless_the_text_is_harmless),
+        cmocka_unit_test(temp_tables_pin_until_all_are_gone),
+        cmocka_unit_test(more_temp_tables_than_can_be_named_pin_for_good),
+        cmocka_unit_test(cursors_of_rpcs_pin_until_closed),
+        cmocka_unit_test(a_fetch_may_close_its_cursor),
+        cmocka_unit_test(prepared_cursors_have_two_handles),
+        cmocka_unit_test(handles_pin_until_given_up),
+        cmocka_unit_test(handles_of_several_calls_pin_for_good),
+        cmocka_unit_test(bulk_load_pins_for_one_request),
+        cmocka_unit_test(state_pins_until_it_is_off),
+        cmocka_unit_test(a_language_takes_two_options_with_it),
+        cmocka_unit_test(a_use_that_no_token_told_of_is_asked_for),
+        cmocka_unit_test(the_manager_sets_the_isolation_level),
+        cmocka_unit_test(an_answer_that_says_something_else_is_refused),
+        cmocka_unit_test(a_procedure_may_leave_what_its_body_does),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
