@@ -233,7 +233,7 @@ def test_valgrind_clean(t):
                f"--log-file={log}"]
     proxy = t.proxy([t.bucket("b1", server, 3, queue_timeout="1s", max_queue_size=2)], wrapper=wrapper, start=False)
     proxy.start(wait=False)
-    wait_until(lambda: port_open(proxy.health_port) and proxy.accepting(), 60, "the proxy under valgrind")
+    wait_until(lambda: port_open(proxy.health_port) and proxy.accepting(), 180, "the proxy under valgrind")
     for encrypt in ("off", "login", "full", "strict"):
         crowd = t.crowd(proxy, encrypt=encrypt, login_timeout=60)
         crowd.open(8, hold=2)

@@ -88,7 +88,7 @@ class Bench:
         self.server.env.update(env)
         t.seed(self.server.start())
         self.proxy = t.proxy([t.bucket("b1", self.server, max_connections=5)], env=env,
-                             proxy={"pool_mode": "session", "tls_cert_file": cert, "tls_key_file": key})
+                             proxy={"pool_mode": "transaction", "tls_cert_file": cert, "tls_key_file": key})
 
     def options(self, encrypt):
         return {"ca_file": self.cert} if encrypt == "strict" else {}
@@ -202,7 +202,7 @@ def test_the_document_has_every_driver_once(t):
 def test_driver_without_numbers_shows_the_text_of_a_login_error(t, driver):
     """The other drivers' numbers: test_standin and test_clients."""
     server = t.sqlserver()
-    proxy = t.proxy([t.bucket("b1", server, max_connections=5)], proxy={"pool_mode": "session"})
+    proxy = t.proxy([t.bucket("b1", server, max_connections=5)], proxy={"pool_mode": "transaction"})
     for target in (server, proxy):
         for encrypt in ("login", "full"):
             run = t.driver(driver, target, "login", encrypt, password="wrong")

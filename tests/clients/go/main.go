@@ -24,12 +24,14 @@ var (
 	password     = flag.String("password", "", "")
 	database     = flag.String("database", "", "")
 	encrypt      = flag.String("encrypt", "off", "off, login, full or strict")
-	scenario     = flag.String("scenario", "login", "basic, login or hold")
-	count        = flag.Int("count", 1, "hold: connections at once")
+	scenario     = flag.String("scenario", "login", "basic, login, hold, startup or mix")
+	count        = flag.Int("count", 1, "hold, startup: connections at once")
 	hold         = flag.Int("hold", 0, "milliseconds")
 	loginTimeout = flag.Int("login-timeout", 60, "seconds")
 	timeout      = flag.Int("timeout", 60, "seconds, of a query")
 	caFile       = flag.String("ca-file", "", "")
+	planFile     = flag.String("plan", "", "mix: the file that run-client made")
+	think        = flag.Int("think", 0, "mix: pause before each operation, milliseconds")
 	outputLock   sync.Mutex
 )
 
@@ -51,7 +53,8 @@ func errorFacts(err error) (int32, string) {
 	return 0, strings.Join(strings.Fields(err.Error()), " ")
 }
 
-func address() (string, error) {
+// address is what an application must give; settings has the rest.
+func address(settings map[string]string) (string, error) {
 	mode, known := map[string]string{"off": "disable", "login": "false", "full": "true", "strict": "strict"}[*encrypt]
 	if !known {
 		return "", fmt.Errorf("no encryption mode %s", *encrypt)
@@ -59,9 +62,9 @@ func address() (string, error) {
 	query := url.Values{}
 	query.Set("encrypt", mode)
 	query.Set("database", *database)
-	query.Set("app name", "client-go")
-	query.Set("dial timeout", fmt.Sprint(*loginTimeout))
-	query.Set("connection timeout", fmt.Sprint(*timeout))
+	for key, value := range settings {
+		query.Set(key, value)
+	}
 	if *caFile != "" {
 		query.Set("certificate", *caFile)
 		query.Set("hostNameInCertificate", "localhost")
@@ -81,7 +84,8 @@ type client struct {
 }
 
 func connect() (*client, error) {
-	dsn, err := address()
+	dsn, err := address(map[string]string{"app name": "client-go", "dial timeout": fmt.Sprint(*loginTimeout),
+		"connection timeout": fmt.Sprint(*timeout)})
 	if err != nil {
 		return nil, err
 	}
@@ -322,18 +326,45 @@ func holdOne() error {
 	return nil
 }
 
+// startup leaves the connection idle in the pool of database/sql, as applications do.
+func startup() error {
+	dsn, err := address(nil)
+	if err != nil {
+		return err
+	}
+	pool, err := sql.Open("sqlserver", dsn)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var one int
+	if err := pool.QueryRow("SELECT 1 AS resultado").Scan(&one); err != nil {
+		return err
+	}
+	say("resultado=%d", one)
+	time.Sleep(time.Duration(*hold) * time.Millisecond)
+	say("closed")
+	return nil
+}
+
 func main() {
 	if len(os.Args) < 2 {
 		os.Exit(2)
 	}
+	for _, name := range []string{"clients", "operations", "seed", "autocommit"} {
+		flag.String(name, "", "for others")
+	}
 	flag.CommandLine.Parse(os.Args[2:])
-	run, known := map[string]func() error{"basic": basic, "login": login, "hold": holdOne}[*scenario]
+	if *scenario == "mix" {
+		os.Exit(scenarioMix())
+	}
+	run, known := map[string]func() error{"basic": basic, "login": login, "hold": holdOne, "startup": startup}[*scenario]
 	if !known {
 		fmt.Fprintln(os.Stderr, "no scenario", *scenario)
 		os.Exit(2)
 	}
 	times := 1
-	if *scenario == "hold" {
+	if *scenario == "hold" || *scenario == "startup" {
 		times = *count
 	}
 	failures := make(chan error, times)

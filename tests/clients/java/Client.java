@@ -1,4 +1,5 @@
 // Test client: mssql-jdbc and jTDS. The same command line, scenarios and output as the other clients (../README.md).
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.CallableStatement;
@@ -65,6 +66,18 @@ public final class Client {
         p.put("ssl", Map.of("off", "off", "login", "request", "full", "require").get(arg("encrypt", "off")));
         return DriverManager.getConnection("jdbc:jtds:sqlserver://" + arg("host", "127.0.0.1") + ":" + arg("port", "1433")
             + "/" + arg("database", ""), p);
+    }
+
+    // The settings that every application must give, the rest as the driver has it.
+    private static Connection connectByDefault() throws SQLException {
+        boolean jtds = ARGS.get("driver").equals("jtds");
+        String server = "sqlserver://" + arg("host", "127.0.0.1") + ":" + arg("port", "1433");
+        String encrypt = arg("encrypt", jtds ? "off" : "login");
+        String url = jtds
+            ? "jdbc:jtds:" + server + "/" + arg("database", "") + (encrypt.equals("off") ? "" : ";ssl=require")
+            : "jdbc:" + server + ";databaseName=" + arg("database", "") + ";trustServerCertificate=true;encrypt="
+                + encrypt.equals("full");
+        return DriverManager.getConnection(url, arg("user", ""), arg("password", ""));
     }
 
     private static Connection connect() throws SQLException {
@@ -222,11 +235,42 @@ public final class Client {
         say("closed");
     }
 
+    // With autocommit off: an INSERT, a pause, a look at it, and back.
+    private static void uncommitted() throws SQLException, InterruptedException {
+        String count = "SELECT COUNT(*) AS n FROM dbo.test_table WHERE value = 4711";
+        try (Connection c = connect()) {
+            c.setAutoCommit(false);
+            execute(c, "INSERT INTO dbo.test_table (name, value) VALUES (N'uncommitted', 4711)");
+            Thread.sleep(Long.parseLong(arg("hold", "0")));
+            String seen = scalar(c, count);
+            c.rollback();
+            say("uncommitted=" + seen + " left=" + scalar(c, count));
+            c.rollback();
+        }
+        say("closed");
+    }
+
+    private static void startup() throws SQLException, InterruptedException {
+        try (Connection c = connectByDefault()) {
+            say("resultado=" + scalar(c, "SELECT 1 AS resultado"));
+            Thread.sleep(Long.parseLong(arg("hold", "0")));
+        }
+        say("closed");
+    }
+
+    private static boolean mix() throws IOException, InterruptedException {
+        boolean[] good = {false};
+        say(Mix.run(ARGS.get("driver"), Client::connect, arg("plan", ""), Long.parseLong(arg("think", "0")), good));
+        return good[0];
+    }
+
     private static boolean runOne(String scenario) {
         try {
             switch (scenario) {
                 case "basic": basic(); break;
                 case "hold": hold(); break;
+                case "uncommitted": uncommitted(); break;
+                case "startup": startup(); break;
                 default: login(); break;
             }
             return true;
@@ -238,13 +282,16 @@ public final class Client {
         return false;
     }
 
-    public static void main(String[] argv) throws InterruptedException {
+    public static void main(String[] argv) throws IOException, InterruptedException {
         ARGS.put("driver", argv[0]);
         for (int i = 1; i + 1 < argv.length; i += 2) {
             ARGS.put(argv[i].substring(2), argv[i + 1]);
         }
         String scenario = arg("scenario", "login");
-        int times = scenario.equals("hold") ? Integer.parseInt(arg("count", "1")) : 1;
+        if (scenario.equals("mix")) {
+            System.exit(mix() ? 0 : 3);
+        }
+        int times = scenario.equals("hold") || scenario.equals("startup") ? Integer.parseInt(arg("count", "1")) : 1;
         AtomicInteger failures = new AtomicInteger();
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < times; i++) {

@@ -3,11 +3,13 @@
 const { parseArgs } = require('node:util');
 const fs = require('node:fs');
 const { Connection, Request, TYPES } = require('tedious');
+const { scenarioMix } = require('./mix.js');
 
 const { values: args } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(['host', 'port', 'user', 'password', 'database', 'encrypt', 'scenario', 'count', 'hold',
-    'login-timeout', 'timeout', 'ca-file'].map((name) => [name, { type: 'string' }])),
+    'login-timeout', 'timeout', 'ca-file', 'autocommit', 'plan', 'think', 'clients', 'operations', 'seed']
+    .map((name) => [name, { type: 'string' }])),
 });
 
 const say = (text) => fs.writeSync(1, text + '\n');
@@ -41,9 +43,16 @@ function settings() {
   };
 }
 
-function connect() {
+// The settings that every application must give, the rest as the driver has it.
+function defaultSettings() {
+  const { server, authentication, options } = settings();
+  const { port, database, encrypt, trustServerCertificate } = options;
+  return { server, authentication, options: { port, database, encrypt, trustServerCertificate } };
+}
+
+function connect(config = settings()) {
   return new Promise((resolve, reject) => {
-    const connection = new Connection(settings());
+    const connection = new Connection(config);
     let number = 0;
     let text = '';
     connection.on('errorMessage', (message) => {
@@ -80,8 +89,8 @@ function canonical(value) {
   return String(value);
 }
 
-const call = (c, method) => new Promise((resolve, reject) => {
-  c[method]((error) => (error ? reject(new DriverError(error.number, error.message)) : resolve()));
+const call = (c, method, ...more) => new Promise((resolve, reject) => {
+  c[method]((error) => (error ? reject(new DriverError(error.number, error.message)) : resolve()), ...more);
 });
 
 async function basicWrites(c) {
@@ -185,8 +194,21 @@ async function holdOne() {
   say('closed');
 }
 
-const scenarios = { basic: scenarioBasic, login: scenarioLogin, hold: holdOne };
-const times = args.scenario === 'hold' ? Number(args.count || 1) : 1;
+async function startupOne() {
+  const c = await connect(defaultSettings());
+  say(`resultado=${canonical((await query(c, 'SELECT 1 AS resultado'))[0][0])}`);
+  await new Promise((resolve) => setTimeout(resolve, Number(args.hold || 0)));
+  c.close();
+  say('closed');
+}
+
+async function mix() {
+  const good = await scenarioMix({ connect, run, call, canonical, say }, args);
+  if (!good) process.exitCode = 3;
+}
+
+const scenarios = { basic: scenarioBasic, login: scenarioLogin, hold: holdOne, startup: startupOne, mix };
+const times = ['hold', 'startup'].includes(args.scenario) ? Number(args.count || 1) : 1;
 const report = (error) => {
   say(`ERROR number=${error.number || 0} text=${String(error.message).replace(/\s+/g, ' ').trim()}`);
   process.exitCode = 3;

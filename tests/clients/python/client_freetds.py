@@ -8,7 +8,8 @@ import re
 import subprocess
 import threading
 
-from common import TYPED, DriverError, main
+from common import TYPED, DriverError, main, patience
+from tool import Tool
 
 # tsql: Msg 8134 (severity 16, state 1) from STANDIN Line 1:\n\t"Divide by zero error encountered."
 # bsqldb: Msg 8134, Level 16, State 1\nServer 'STANDIN', Line 1\n\tDivide by zero error encountered.
@@ -16,7 +17,7 @@ _TSQL_MESSAGE = re.compile(r'Msg (\d+) \(severity (\d+), state \d+\)[^\n]*:\n\t"
 _BSQLDB_MESSAGE = re.compile(r"Msg (\d+), Level (\d+), State \d+\n[^\n]*\n\t(.*)")
 
 
-class Tool:
+class FreeTds(Tool):
     # bsqldb knows no datetime2, tsql shows it without seconds
     typed = TYPED.replace("CAST('2024-02-29T13:14:15.123' AS datetime2(3))",
                           "CONVERT(varchar(23), CAST('2024-02-29T13:14:15.123' AS datetime2(3)), 121)")
@@ -25,14 +26,28 @@ class Tool:
         self.args = args
         self.marker = 0
 
-    def _spawn(self, argv):
-        self.child = subprocess.Popen(["stdbuf", "-oL"] + argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def connect(self):
+        self.connect_by_default()
+        self._batch("SELECT 0 AS ready")  # the login's outcome
+
+    def connect_by_default(self):
+        a = self.args
+        argv = [*self.program, "-S", "target", "-U", a.user, "-P", a.password] + (["-D", a.database] if a.database else [])
+        self.child = subprocess.Popen(["stdbuf", "-oL", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace")
-        self.watchdog = threading.Timer(self.args.login_timeout + self.args.timeout + self.args.hold / 1000,
-                                        self.child.kill)
+        self.watchdog = threading.Timer(patience(a), self.child.kill)
         self.watchdog.daemon = True
         self.watchdog.start()
-        self._batch("SELECT 0 AS ready")  # the login's outcome
+
+    def defer(self, sql):
+        self._write(f"{sql}\ngo\n")
+
+    def _write(self, text):
+        try:
+            self.child.stdin.write(text)
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            pass
 
     def _batch(self, sql):
         """The output of a batch as text."""
@@ -40,11 +55,7 @@ class Tool:
             self.connect()  # bsqldb ends at a server error: its user would start it again
         self.marker += 1
         end = f"#end-{self.marker}#"
-        try:
-            self.child.stdin.write(f"{sql}\ngo\nSELECT '{end}'\ngo\n")
-            self.child.stdin.flush()
-        except BrokenPipeError:
-            pass
+        self._write(f"{sql}\ngo\nSELECT '{end}'\ngo\n")
         lines = []
         for line in self.child.stdout:
             if end in line:
@@ -109,25 +120,17 @@ class Tool:
         self.watchdog.cancel()
 
 
-class Tsql(Tool):
+class Tsql(FreeTds):
+    program = ["tsql", "-o", "fhq"]
     message = _TSQL_MESSAGE
-
-    def connect(self):
-        a = self.args
-        self._spawn(["tsql", "-S", "target", "-U", a.user, "-P", a.password, "-o", "fhq"]
-                    + (["-D", a.database] if a.database else []))
 
     def rows_of(self, text):
         return [line for line in text.splitlines() if line.strip() and not re.match(r"(\d+> )+\Z", line)]
 
 
-class Bsqldb(Tool):
+class Bsqldb(FreeTds):
+    program = ["bsqldb", "-q", "-t", "\t"]
     message = _BSQLDB_MESSAGE
-
-    def connect(self):
-        a = self.args
-        self._spawn(["bsqldb", "-S", "target", "-U", a.user, "-P", a.password, "-q", "-t", "\t"]
-                    + (["-D", a.database] if a.database else []))
 
     def rows_of(self, text):
         return [line for line in text.splitlines() if line.strip()]

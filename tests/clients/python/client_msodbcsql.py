@@ -7,6 +7,7 @@ import os
 import re
 
 from common import DriverError, main
+from dbapi import DbApi
 
 _ENCRYPT = {"login": "no", "full": "yes", "strict": "strict"}
 
@@ -16,7 +17,9 @@ def _attributes(args):
     if args.encrypt not in _ENCRYPT:
         raise DriverError(0, f"no encryption mode {args.encrypt}")
     keys = {"SERVER": f"tcp:{args.host},{args.port}", "UID": args.user, "PWD": args.password,
-            "Encrypt": _ENCRYPT[args.encrypt], "ConnectRetryCount": "0"}
+            "Encrypt": _ENCRYPT[args.encrypt]}
+    if args.scenario != "startup":  # that one has the driver's defaults
+        keys["ConnectRetryCount"] = "0"
     if args.database:
         keys["DATABASE"] = args.database
     if args.encrypt != "strict":
@@ -26,8 +29,10 @@ def _attributes(args):
     return "".join("{}={{{}}};".format(key, value.replace("}", "}}")) for key, value in keys.items())
 
 
-class Odbc:
-    """What both share: DB-API with question marks. A subclass has connect(), call() and failure(error, cursor)."""
+class Odbc(DbApi):
+    """What both share: DB-API with question marks. A subclass has connect(), call_tenant() and failure(error, cursor)."""
+
+    mark = "?"
 
     def __init__(self, args):
         self.args = args
@@ -47,9 +52,9 @@ class Odbc:
         finally:
             cursor.close()
 
-    def _guard(self, function):
+    def _guard(self, function, *args):
         try:
-            return function()
+            return function(*args)
         except self.module.Error as error:
             raise self.failure(error, None) from error
 
@@ -87,8 +92,32 @@ class Odbc:
             cursor.close()
 
     def procedure(self, app_id):
-        row = self.call(app_id)[0]
+        row = self.call_tenant(app_id)[0]
         return row[1], row[2]
+
+    def run_cursor(self, text, *parameters):
+        cursor = self.connection.cursor()
+        try:
+            return self._results(cursor, text, *parameters)
+        finally:
+            cursor.close()
+
+    def _results(self, cursor, text, *parameters):
+        try:
+            cursor.execute(text, *parameters)
+        except self.module.Error as error:
+            raise self.failure(error, cursor) from error
+        return self.all_results(cursor)
+
+    def prepare(self, text, _types):
+        """A cursor keeps its statement prepared as long as its text stays the same."""
+        return self.connection.cursor(), self.placed(text)
+
+    def run(self, handle, parameters, _wanted):
+        return self._results(*handle, tuple(parameters))
+
+    def unprepare(self, handle):
+        handle[0].close()
 
     def close(self):
         self._guard(self.connection.close)
@@ -103,7 +132,13 @@ class MssqlPython(Odbc):
             _attributes(self.args), autocommit=True, timeout=self.args.login_timeout))
         self.connection.timeout = self.args.timeout
 
-    def call(self, app_id):
+    def connect_by_default(self):
+        import mssql_python
+        self.module = mssql_python
+        self.connection = self._guard(lambda: mssql_python.connect(
+            _attributes(self.args), autocommit=self.args.autocommit == "on"))
+
+    def call_tenant(self, app_id):
         """An RPC by name: nothing to prepare."""
         return self._run(f"{{CALL sp_get_tenant(N'{app_id}')}}")
 
@@ -130,7 +165,13 @@ class Pyodbc(Odbc):
             timeout=self.args.login_timeout))
         self.connection.timeout = self.args.timeout
 
-    def call(self, app_id):
+    def connect_by_default(self):
+        import pyodbc
+        self.module = pyodbc
+        self.connection = self._guard(lambda: pyodbc.connect(
+            f"DRIVER={{{os.environ['MSODBCSQL']}}};" + _attributes(self.args), autocommit=self.args.autocommit == "on"))
+
+    def call_tenant(self, app_id):
         return self._run("EXEC sp_get_tenant @app_id = ?", app_id)
 
     def failure(self, error, _cursor):

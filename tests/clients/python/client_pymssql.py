@@ -5,6 +5,7 @@ import re
 import pymssql
 
 from common import DriverError, main
+from dbapi import DbApi
 
 
 def _error(error):
@@ -18,7 +19,7 @@ def _error(error):
     return DriverError(number, re.split(r"DB-Lib error message", text)[0] or text)
 
 
-class Pymssql:
+class Pymssql(DbApi):
     def __init__(self, args):
         self.args = args
         self.connection = None
@@ -34,6 +35,12 @@ class Pymssql:
         self.connection = self._guard(lambda: pymssql.connect(
             server=a.host, port=str(a.port), user=a.user, password=a.password, database=a.database,
             login_timeout=a.login_timeout, timeout=a.timeout, charset="UTF-8", tds_version="7.4", autocommit=True))
+
+    def connect_by_default(self):
+        a = self.args
+        self.connection = self._guard(lambda: pymssql.connect(
+            server=a.host, port=str(a.port), user=a.user, password=a.password, database=a.database,
+            autocommit=a.autocommit == "on"))
 
     def _cursor(self, sql, params=None, rows=True):
         with self.connection.cursor() as cursor:
@@ -72,6 +79,12 @@ class Pymssql:
             self._guard(cursor.callproc, "sp_get_tenant", (app_id,))
             row = next(iter(cursor))
             return row["app_id"], row["name"]
+
+    def call(self, procedure, _names, parameters, _output_name):
+        with self.connection.cursor() as cursor:
+            values = self._guard(cursor.callproc, procedure, (pymssql.output(int), *parameters))
+            rows, _ = self.all_results(cursor)
+            return rows, values[0], cursor.returnvalue  # the driver has them only where there are no rows
 
     def close(self):
         self.connection.close()

@@ -5,6 +5,7 @@ import pytds
 import pytds.tls
 
 from common import DriverError, main
+from dbapi import DbApi
 
 
 def _trusting_context(_ca_file):
@@ -14,7 +15,7 @@ def _trusting_context(_ca_file):
     return context
 
 
-class PythonTds:
+class PythonTds(DbApi):
     def __init__(self, args):
         self.args = args
         self.connection = None
@@ -32,13 +33,19 @@ class PythonTds:
 
     def connect(self):
         a = self.args
+        self._connect(login_timeout=a.login_timeout, timeout=a.timeout, autocommit=True)
+
+    def connect_by_default(self):
+        self._connect(autocommit=self.args.autocommit == "on")
+
+    def _connect(self, **keys):
+        a = self.args
         if a.encrypt != "off" and not a.ca_file:
             pytds.tls.create_context = _trusting_context
         self.connection = self._guard(
             pytds.connect, dsn=a.host, port=a.port, user=a.user, password=a.password, database=a.database,
-            login_timeout=a.login_timeout, timeout=a.timeout, autocommit=True,
             cafile=None if a.encrypt == "off" else a.ca_file or "any", validate_host=False,
-            enc_login_only=a.encrypt == "login")
+            enc_login_only=a.encrypt == "login", **keys)
 
     def _cursor(self, sql, params=(), rows=True):
         with self.connection.cursor() as cursor:
@@ -82,6 +89,12 @@ class PythonTds:
             names = [column[0] for column in cursor.description]
             row = self._guard(cursor.fetchone)
             return row[names.index("app_id")], row[names.index("name")]
+
+    def call(self, procedure, _names, parameters, _output_name):
+        with self.connection.cursor() as cursor:
+            self._guard(cursor.callproc, procedure, (pytds.output(param_type="int"), *parameters))
+            rows, _ = self.all_results(cursor)
+            return rows, self._guard(cursor.get_proc_outputs)[0], cursor.get_proc_return_status()
 
     def close(self):
         self._guard(self.connection.close)

@@ -9,7 +9,8 @@ import re
 import subprocess
 import threading
 
-from common import DriverError, main
+from common import DriverError, main, patience
+from tool import Tool
 
 _ENCRYPT = {"off": "disable", "login": "optional", "full": "mandatory", "strict": "strict"}
 _MESSAGE = re.compile(r"^Msg (\d+), Level (\d+), State \d+, [^\n]*\n([^\n]*)", re.M)
@@ -17,7 +18,7 @@ _REFUSED = re.compile(r"^mssql: (?:login error: )?([^\n]*)", re.M)
 _COUNT = re.compile(r"^\(([\d,]+) rows? affected\)$")
 
 
-class Sqlcmd:
+class Sqlcmd(Tool):
     def __init__(self, args):
         self.args = args
         self.marker = 0
@@ -25,30 +26,41 @@ class Sqlcmd:
     def _argv(self):
         a = self.args
         argv = [os.environ["SQLCMD_PROGRAM"], "-S", f"{a.host},{a.port}", "-U", a.user, "-N", _ENCRYPT[a.encrypt],
-                "-l", str(a.login_timeout), "-t", str(a.timeout), "-h", "-1", "-W", "-s", "\t", "-w", "65535", "-x"]
+                "-h", "-1", "-W", "-s", "\t", "-w", "65535", "-x"]
+        if a.scenario != "startup":  # that one has the program's defaults
+            argv += ["-l", str(a.login_timeout), "-t", str(a.timeout)]
         if a.database:
             argv += ["-d", a.database]
         return argv + (["-J", a.ca_file] if a.ca_file and a.encrypt in ("full", "strict") else ["-C"])
 
     def connect(self):
+        self.connect_by_default()
+        self._batch("SELECT 0 AS ready")  # the login's outcome
+
+    def connect_by_default(self):
         a = self.args
         self.child = subprocess.Popen(self._argv(), env={**os.environ, "SQLCMDPASSWORD": a.password}, text=True,
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       encoding="utf-8", errors="replace")
-        self.watchdog = threading.Timer(a.login_timeout + a.timeout + a.hold / 1000, self.child.kill)
+        self.watchdog = threading.Timer(patience(a), self.child.kill)
         self.watchdog.daemon = True
         self.watchdog.start()
-        self._batch("SELECT 0 AS ready")  # the login's outcome
+
+    def defer(self, sql):
+        self._write(f"{sql}\nGO\n")
+
+    def _write(self, text):
+        try:
+            self.child.stdin.write(text)
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            pass
 
     def _batch(self, sql):
         """The lines that a batch puts out: rows, and how many rows it affected."""
         self.marker += 1
         end = f"#end-{self.marker}#"
-        try:
-            self.child.stdin.write(f"{sql}\nGO\nSELECT '{end}'\nGO\n")
-            self.child.stdin.flush()
-        except BrokenPipeError:
-            pass
+        self._write(f"{sql}\nGO\nSELECT '{end}'\nGO\n")
         lines = []
         for line in self.child.stdout:
             if line.startswith(end):
@@ -73,7 +85,8 @@ class Sqlcmd:
         return [[None if cell == "NULL" else cell for cell in row] for row in rows]
 
     def execute(self, sql):
-        return next(int(match[1].replace(",", "")) for match in map(_COUNT.match, self._batch(sql)) if match)
+        counts = [match[1] for match in map(_COUNT.match, self._batch(sql)) if match]
+        return int(counts[-1].replace(",", ""))  # those before it: of the last marker, of what was deferred
 
     def insert(self, name, value):
         return self.query(f"INSERT INTO dbo.test_table (name, value) VALUES (N'{name}', {value})\n"

@@ -3,7 +3,7 @@
 A driver is a class with connect(), query(sql) -> rows, execute(sql) -> rows affected, insert(name, value) -> identity,
 begin(), commit(), rollback(), parameters(text, number) -> row, prepared(numbers) -> values, procedure(app_id) -> row,
 close(); its errors are DriverError. Values are Python's own. `typed` replaces the statement TYPED where a driver cannot show
-a datetime2.
+a datetime2. For scenario `startup`: connect_by_default(); for `mix`: player.py.
 """
 
 import argparse
@@ -35,13 +35,21 @@ def arguments(drivers):
     parser.add_argument("--password", required=True)
     parser.add_argument("--database", default="")
     parser.add_argument("--encrypt", choices=["off", "login", "full", "strict"], default="off")
-    parser.add_argument("--scenario", choices=["basic", "login", "hold"], default="login")
-    parser.add_argument("--count", type=int, default=1, help="hold: connections at once")
+    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix"], default="login")
+    parser.add_argument("--count", type=int, default=1, help="hold, startup: connections at once")
     parser.add_argument("--hold", type=int, default=0, metavar="MS")
     parser.add_argument("--login-timeout", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--timeout", type=int, default=60, metavar="SECONDS", help="of a query")
     parser.add_argument("--ca-file", default="")
-    return parser.parse_args()
+    parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup")
+    parser.add_argument("--plan", default="", help="mix: the file that run-client made")
+    parser.add_argument("--think", type=int, default=0, metavar="MS", help="mix: pause before each operation")
+    return parser.parse_known_args()[0]  # the rest was for the plan
+
+
+def patience(args):
+    """Seconds after which a program that is driven through pipes is ended."""
+    return args.login_timeout + args.timeout + args.hold / 1000 + (600 if args.scenario == "mix" else 0)
 
 
 _output = threading.Lock()
@@ -133,9 +141,22 @@ def _hold_one(driver, failures):
         failures.append(error)
 
 
-def scenario_hold(make, args):
+def _startup_one(driver, failures):
+    """As an application that connects with the driver's defaults and then has nothing to do."""
+    try:
+        driver.connect_by_default()
+        say(f"resultado={canonical(driver.query('SELECT 1 AS resultado')[0][0])}")
+        time.sleep(driver.args.hold / 1000)
+        driver.close()
+        say("closed")
+    except DriverError as error:
+        say(f"ERROR number={error.number} text={error.text}")
+        failures.append(error)
+
+
+def scenario_many(make, args, one):
     failures = []
-    threads = [threading.Thread(target=_hold_one, args=(make(args), failures)) for _ in range(args.count)]
+    threads = [threading.Thread(target=one, args=(make(args), failures)) for _ in range(args.count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,8 +169,11 @@ def main(drivers):
     sys.stdout.reconfigure(encoding="utf-8")
     args = arguments(list(drivers))
     make = drivers[args.driver]
-    if args.scenario == "hold":
-        sys.exit(scenario_hold(make, args))
+    if args.scenario in ("hold", "startup"):
+        sys.exit(scenario_many(make, args, _hold_one if args.scenario == "hold" else _startup_one))
+    if args.scenario == "mix":
+        from player import scenario_mix
+        sys.exit(scenario_mix(make, args))
     try:
         (scenario_basic if args.scenario == "basic" else scenario_login)(make(args))
     except DriverError as error:

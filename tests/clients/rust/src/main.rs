@@ -3,6 +3,8 @@
 // tiberius has no prepared statements and no transactions of its own: parameters go through sp_executesql, transactions
 // and the procedure as text.
 
+mod mix;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -83,12 +85,12 @@ fn encryption(mode: &str) -> Outcome<EncryptionLevel> {
     }
 }
 
-async fn connect(args: &Args) -> Outcome<Connection> {
+/// What every application must give.
+fn settings(args: &Args) -> Outcome<Config> {
     let mut config = Config::new();
     config.host(args.text("host", "127.0.0.1"));
     config.port(u16::try_from(args.number("port", 1433)?).map_err(|_| own("no such port"))?);
     config.authentication(AuthMethod::sql_server(args.text("user", ""), args.text("password", "")));
-    config.application_name("client-tiberius");
     config.encryption(encryption(args.text("encrypt", "off"))?);
     if let Some(database) = args.0.get("database").filter(|name| !name.is_empty()) {
         config.database(database);
@@ -97,6 +99,16 @@ async fn connect(args: &Args) -> Outcome<Connection> {
         Some(file) => config.trust_cert_ca(file),
         None => config.trust_cert(),
     }
+    Ok(config)
+}
+
+async fn connect(args: &Args) -> Outcome<Connection> {
+    let mut config = settings(args)?;
+    config.application_name("client-tiberius");
+    connect_with(args, config).await
+}
+
+async fn connect_with(args: &Args, config: Config) -> Outcome<Connection> {
     let login = async {
         let tcp = TcpStream::connect(config.get_addr()).await?;
         tcp.set_nodelay(true)?;
@@ -232,12 +244,22 @@ async fn hold(args: &Args) -> Outcome<()> {
     Ok(())
 }
 
+async fn startup(args: &Args) -> Outcome<()> {
+    let mut c = connect_with(args, settings(args)?).await?;
+    println!("resultado={}", number(&mut c, "SELECT 1 AS resultado").await?);
+    tokio::time::sleep(Duration::from_millis(args.number("hold", 0)?)).await;
+    c.close().await?;
+    println!("closed");
+    Ok(())
+}
+
 /// Runs a scenario to its end in this thread. False after an ERROR line.
 fn run(args: &Args) -> bool {
     let scenario = async {
         match args.text("scenario", "login") {
             "basic" => basic(args).await,
             "hold" => hold(args).await,
+            "startup" => startup(args).await,
             _ => login(args).await,
         }
     };
@@ -251,20 +273,29 @@ fn run(args: &Args) -> bool {
     }
 }
 
+fn run_many(args: &Args, count: u64) -> bool {
+    let threads: Vec<_> = (0..count).map(|_| args.clone()).map(|own| std::thread::spawn(move || run(&own))).collect();
+    let results: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap_or(false)).collect();
+    results.into_iter().all(|good| good)
+}
+
 fn main() {
     let args = match Args::read() {
-        Some(args) if ["basic", "login", "hold"].contains(&args.text("scenario", "login")) => args,
+        Some(args) if ["basic", "login", "hold", "startup", "mix"].contains(&args.text("scenario", "login")) => args,
         _ => {
             eprintln!(
-                "usage: client-tiberius tiberius --port P --user U --password W [--scenario basic|login|hold] ..."
+                "usage: client-tiberius tiberius --port P --user U --password W \
+                 [--scenario basic|login|hold|startup|mix] ..."
             );
             std::process::exit(2);
         }
     };
-    let count = if args.text("scenario", "login") == "hold" { args.number("count", 1).unwrap_or(1) } else { 1 };
-    let threads: Vec<_> = (0..count).map(|_| args.clone()).map(|own| std::thread::spawn(move || run(&own))).collect();
-    let results: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap_or(false)).collect();
-    if !results.into_iter().all(|good| good) {
+    let good = match args.text("scenario", "login") {
+        "mix" => mix::run(&args),
+        "hold" | "startup" => run_many(&args, args.number("count", 1).unwrap_or(1)),
+        _ => run(&args),
+    };
+    if !good {
         std::process::exit(3);
     }
 }
