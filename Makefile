@@ -76,7 +76,7 @@ deps-tools:
 	@scripts/deps packages.txt tests/packages-tools.txt
 
 clean: ## remove what was built (not .cache with the drivers of the test clients)
-	rm -rf build build-debug build-asan build-tsan build-coverage
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-coverage
 
 # --- docker compose: SQL Server 2022, Redis, three proxies, HAProxy
 
