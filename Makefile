@@ -46,9 +46,11 @@ test-coverage: deps-test deps-tools ## line coverage of src/ by unit and integra
 	@tests/run-all --build build-coverage
 	@gcovr --root . --filter src/ --object-directory build-coverage --html-details build-coverage/coverage.html --print-summary
 
-bench: deps-test build ## relay and sessions against HAProxy and direct: CPU, latency, MiB/s, memory, logins saved
+bench: deps-test build ## relay, sessions and requests against HAProxy and direct: CPU, latency, MiB/s, memory, calls
 	@tests/bench/run --build $(BUILD)
 	@tests/bench/sessions --build $(BUILD)
+	@tests/bench/requests --build $(BUILD)
+	@$(BUILD)/token-bench
 
 # --- code
 

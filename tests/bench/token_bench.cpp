@@ -151,16 +151,18 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--check") == 0)
             check = true;
     }
+    const std::vector<column> mixed = {int4, intn, nvarchar, datetime2, bitn, nvarchar, decimaln, int8, intn, nvarchar};
+    std::vector<column> wide; // a row of some 6 KiB
+    for (int i = 0; i < 30; ++i)
+        wide.insert(wide.end(), mixed.begin(), mixed.end());
     const shape shapes[] = {
         {"1 int", {int4}, 0, 0, 1},
         {"8 int not null", {int4, int8, int4, int8, int4, int4, int8, int4}, 0, 0, 1},
         {"8 int nullable", {intn, intn, intn, intn, intn, intn, intn, intn}, 0, 0, 1},
-        {"10 mixed", {int4, intn, nvarchar, datetime2, bitn, nvarchar, decimaln, int8, intn, nvarchar}, 0, 0, 1},
-        {"10 mixed, NULLs",
-         {int4, intn, nvarchar, datetime2, bitn, nvarchar, decimaln, int8, intn, nvarchar},
-         30,
-         0,
-         1},
+        {"10 mixed", mixed, 0, 0, 1},
+        {"10 mixed, NULLs", mixed, 30, 0, 1},
+        {"300 mixed", wide, 0, 0, 1},
+        {"300 mixed, NULLs", wide, 30, 0, 1},
         {"PLP of 8 KiB", {int4, nvarchar_max}, 0, 8192, 4},
         {"PLP of 1 MiB", {int4, nvarchar_max}, 0, 1 << 20, 4},
     };
