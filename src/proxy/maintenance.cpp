@@ -157,6 +157,7 @@ void maintenance_start(proxy *root) {
     uv_timer_init(root->loop, &root->tick);
     root->tick.data = root;
     root->tick_open = true;
+    set_gauges(root); // the limits are there from the first scrape on
     uv_timer_start(&root->tick, tick, tick_ms, tick_ms);
 }
 
