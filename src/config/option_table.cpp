@@ -367,6 +367,10 @@ const option_row table[] = {
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "
              "the client's own; `off` saves a batch after writes, for applications that ask in the same request."},
+    {.section = S::bucket, .name = "max_prepared_per_connection", .type = T::number, .default_text = "256", .min = 1,
+     .max = 100'000, .target = AT(bucket_config, max_prepared_per_connection),
+     .help = "Transaction mode: most prepared statements that a server connection keeps; those used least recently are "
+             "prepared again when they are executed."},
     {.section = S::bucket, .name = "read_only", .type = T::keys,
      .help = "Where logins with ApplicationIntent=ReadOnly go: a bucket of its own, named `<id>.ro`, otherwise "
              "like this one."},
@@ -384,7 +388,6 @@ const option_row table[] = {
 
     later(S::bucket, "last_values_hold"),
     later(S::bucket, "defer_begin"),
-    later(S::bucket, "max_prepared_per_connection"),
 };
 // clang-format on
 

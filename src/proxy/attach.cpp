@@ -54,13 +54,18 @@ static attach_step next_step(const client_session *s, server_conn *c) {
     return clean ? attach_step::clean : prepare ? attach_step::prepare : attach_step::serve;
 }
 
+const settings_ptr &attach_target(const client_session *s) {
+    return sharing(s) && s->talk->shared->wanted ? s->talk->shared->wanted : s->talk->settings;
+}
+
 std::string attach_prepare_batch(const server_conn *c, bool reset) {
-    return tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
+    return tds_state_batch(reset ? after_reset(c) : *c->settings, *attach_target(c->client));
 }
 
 static void serve(client_session *s) {
     server_conn *c = s->server;
     c->deadline = 0;
+    c->midway = false;
     server_move(c, server_state::serving);
     sharing_take_home(s, c);
     session_move(s, session_state::active);
@@ -186,7 +191,7 @@ static void replay_elsewhere(client_session *s, int32_t number) {
 void attach_task_failed(client_session *s, server_task task, const char *why, int32_t number, bool gone) {
     server_conn *c = s->server;
     bool refused = task == server_task::prepare && number != 0 && !gone;
-    if (s->state == session_state::settling)
+    if (s->state == session_state::settling || c->midway)
         return exchange_server_lost(s, why, gone);
     link_detach(s, c);
     if (refused) {

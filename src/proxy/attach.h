@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <string>
 
+#include "proxy/settings.h"
+
 struct client_session;
 struct server_conn;
 struct tds_login_answer;
@@ -28,8 +30,11 @@ void attach_again(client_session *);
 // A step on the way to the request is done: the connection opened for it is logged in, checked, cleaned, or in its
 // settings.
 void attach_go_on(client_session *);
-// What the session's own reset asked for is done.
+// What the session's own reset asked for is done, or what was put right between two of its requests: it goes on with
+// the request.
 void attach_reset_done(client_session *);
+// The settings that its server connection is put into.
+const settings_ptr &attach_target(const client_session *);
 // The batch that puts the connection into its client's settings, behind a reset or not.
 std::string attach_prepare_batch(const server_conn *, bool reset);
 // ... or the server has refused that login.

@@ -9,6 +9,7 @@
 #include "proxy/attach.h"
 #include "proxy/exchange_steps.h"
 #include "proxy/link.h"
+#include "proxy/prepared_calls.h"
 #include "proxy/proxy.h"
 #include "proxy/refusal.h"
 #include "proxy/server_task.h"
@@ -174,6 +175,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     d.sending = d.awaiting = true;
     d.answer_begun = false;
     c->walker.options.drop_reset = rides;
+    c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
     if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
     if (rides || bits != 0) {
@@ -198,6 +200,47 @@ static step refuse_smp(client_session *s) {
     return step::ended;
 }
 
+// Reads the request at the head of `in`. Whether the proxy answers it by itself: it is dropped then.
+static bool answered_here(client_session *s, std::span<const uint8_t> in, uint8_t bits) {
+    if (!sharing(s))
+        return false;
+    bool known = s->talk->shared->request != nullptr;
+    sharing_begin(s, in);
+    std::vector<uint8_t> tokens;
+    bool whole = !s->talk->shared->reader;
+    if (known || !whole || !prepared_look(s, bits != 0, tokens))
+        return false;
+    exchange_swallow(s, std::move(tokens), false);
+    return true;
+}
+
+// What must be so on its server connection when the request runs there. step::wait: a batch sees to it first.
+static step settle_place(client_session *s) {
+    if (!sharing(s))
+        return step::go_on;
+    server_conn *c = s->server;
+    shared_session &sh = *s->talk->shared;
+    bool exposed = !c->reset_rides && prepared_exposed(s);
+    settings_ptr wanted = prepared_wanted(s, c->reset_rides);
+    bool there = wanted == (c->reset_rides ? s->talk->settings : c->settings);
+    if (there && !exposed)
+        return step::go_on;
+    session_move(s, session_state::connecting);
+    c->midway = true;
+    if (exposed) {
+        prepared_retire(c->prepared);
+        server_task_start(c, server_task::unprepare);
+    } else if (values_unread(c)) {
+        server_task_start(c, server_task::keep);
+    } else {
+        sh.wanted = std::move(wanted);
+        uint8_t reset = c->reset_rides ? tds_status_reset : uint8_t{0};
+        c->reset_rides = false;
+        server_task_start(c, server_task::prepare, reset);
+    }
+    return step::wait;
+}
+
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
 static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
     if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
@@ -209,7 +252,8 @@ static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t 
     if (type == tds_type_bulk && sharing(s))
         return protocol_error(s, "bulk load data without INSERT BULK");
     apply_reset_detached(s, bits);
-    sharing_begin(s, in);
+    if (answered_here(s, in, bits))
+        return step::go_on;
     if (attach_request(s) || exchange_serving(s))
         return step::go_on;
     return !exchange_alive(s) ? step::ended : s->talk->swallowing ? step::go_on : step::wait;
@@ -253,13 +297,16 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         return next;
     if (h.type == tds_type_rpc && in.size() < h.length)
         return step::wait; // for its name
-    sharing_begin(s, in);
+    if (answered_here(s, in, bits))
+        return step::go_on;
     uint8_t forward = 0;
     if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
+    if (step next = forward == 0 ? settle_place(s) : step::go_on; next != step::go_on)
+        return next;
     d.reset_named = h.type == tds_type_rpc &&
                     tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");
-    values_place(s, in);
+    sharing_place(s, in, forward != 0);
     begin_request(s, h.type, forward);
     return step::go_on;
 }

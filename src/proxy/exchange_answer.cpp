@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/exchange_steps.h"
 #include "proxy/link.h"
+#include "proxy/prepared_calls.h"
 #include "proxy/sharing.h"
 #include "proxy/slots.h"
 #include "tds/response.h"
@@ -68,6 +69,12 @@ static const char *pass_tokens(client_session *s, const tds_piece &piece, bool m
         tds_walk_result result = tds_walk(c->walker, payload, forward);
         tds_writer_put(d.to_client, pending, tds_write::hold, out);
         pending = forward;
+        if (c->walker.in_return && result == tds_walk_result::ok) {
+            std::vector<uint8_t> changed;
+            prepared_returned(s, forward, tds_walk_between_tokens(c->walker), changed);
+            tds_writer_put(d.to_client, changed, tds_write::hold, out);
+            pending = {};
+        }
         if (result != tds_walk_result::ok) {
             tds_writer_put(d.to_client, pending, tds_write::hold, out); // what precedes the bad token
             return tds_walk_error_text(c->walker.error);

@@ -108,7 +108,7 @@ void exchange_refuse_request(client_session *s, const tds_login_answer &answer) 
 void exchange_cancel_waiting(client_session *s) {
     size_t size = 0;
     // A reset that the request asked for cannot be taken back: the attention follows the request.
-    bool resetting = s->server != nullptr && s->server->client_resets;
+    bool resetting = s->server != nullptr && (s->server->client_resets || s->server->midway);
     if (resetting || !tds_find_attention(iobuf_pending(s->in), size))
         return;
     log_debug("request cancelled before it was sent", {{"session", s->id}});

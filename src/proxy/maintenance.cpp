@@ -91,6 +91,7 @@ static void publish(proxy *root, uint64_t now) {
     for (auto &pb : root->buckets)
         pool_set_sweep(pb->pools, now);
     settings_sweep(root->settings);
+    prepared_sweep(root->prepared);
     login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)

@@ -26,6 +26,7 @@
 #include "pool/bucket.h"
 #include "pool/server_pool.h"
 #include "proxy/client_session.h"
+#include "proxy/prepared.h"
 #include "proxy/procedures.h"
 #include "proxy/relay.h"
 #include "proxy/server_conn.h"
@@ -123,6 +124,7 @@ struct proxy {
     digest_key secret_key; // of the digests of passwords
     login_records *records = nullptr;
     settings_table settings;
+    prepared_table prepared;
     uint64_t values_token = 0;                    // the last one given: proxy/sharing_values
     tsql_scanner *scanner = nullptr;              // of requests that are there as a whole, and procedures
     tds_request_reader *request_reader = nullptr; // likewise

@@ -23,6 +23,7 @@
 #include "pool/backoff.h"
 #include "pool/server_pool.h"
 #include "proxy/dialogue.h"
+#include "proxy/prepared.h"
 #include "proxy/settings.h"
 #include "tds/packet_stream.h"
 #include "tds/token_walk.h"
@@ -61,6 +62,7 @@ enum class server_task : uint8_t {
     client_reset, // what a client's own reset does, for it to go on
     ask,          // before it may be taken from its client: what nobody told
     procedure,    // likewise: the definition of a procedure that has run
+    unprepare,    // likewise, or before a request: prepared statements that nobody needs there
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest
@@ -111,6 +113,7 @@ struct server_conn {
     // Transaction mode.
     bool dirty = false;             // something has run since its last reset whose effect nobody can name
     bool check_due = false;         // it has been idle for long
+    prepared_list prepared;         // statements that it has handles for
     bool reset_rides = false;       // the reset that is due goes with the client's request
     const char *retire = nullptr;   // to be closed once its last values are kept, and why
     uint64_t last_client = 0;       // id of the session that used it last
@@ -127,6 +130,7 @@ struct server_conn {
     int32_t task_error = 0;      // its number
     uint8_t task_status = 0;     // bits of its batch: RESET
     bool client_resets = false;  // the client's own reset is under way
+    bool midway = false;         // the task runs between two requests of its client, which keeps it whatever comes
     uint8_t client_reset_bits = 0;
     std::unique_ptr<std::vector<uint8_t>> task_rows; // the answer, of tasks that ask for something
 };

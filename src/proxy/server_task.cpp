@@ -22,8 +22,8 @@ static constexpr uint64_t task_timeout = 10'000;         // a roll-back or a can
 static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is read: a procedure's definition
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none", "capability", "check",  "keep",      "prepare", "client reset",
-                                            "ask",  "procedure",  "cancel", "roll back", "reset"};
+    static constexpr const char *names[] = {"none", "capability", "check",     "keep",   "prepare",   "client reset",
+                                            "ask",  "procedure",  "unprepare", "cancel", "roll back", "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -74,6 +74,8 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
     case server_task::client_reset: return client_reset_batch(*c->client->talk->login_settings);
     case server_task::ask:
     case server_task::procedure: return sharing_question(c->client);
+    case server_task::unprepare:
+        return std::string("SELECT ").append(track_values_columns).append(";").append(prepared_end_batch(c->prepared));
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
@@ -84,7 +86,8 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
 
 // Those whose answer is read.
 static bool asks(server_task task) {
-    return task == server_task::keep || task == server_task::ask || task == server_task::procedure;
+    return task == server_task::keep || task == server_task::ask || task == server_task::procedure ||
+           task == server_task::unprepare;
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------
@@ -149,6 +152,7 @@ bool server_task_announces(const server_conn *c) {
 // ---- after a client --------------------------------------------------------------------------------------------
 
 static void clean(server_conn *c) {
+    c->midway = false;
     bool may_be_open = c->walker.session.in_transaction || !server_task_announces(c);
     server_task_start(c, may_be_open ? server_task::roll_back : server_task::reset,
                       may_be_open ? uint8_t{0} : tds_status_reset);
@@ -189,11 +193,11 @@ static void prepared(server_conn *c, server_task task) {
     }
     if (c->task_status & tds_status_reset)
         sharing_server_reset(c);
-    c->settings = s->talk->settings;
+    c->settings = attach_target(s);
     c->walker.session.database = c->settings->database;
     c->walker.session.language = c->settings->language;
     c->status_token = 0;
-    if (task == server_task::client_reset)
+    if (task == server_task::client_reset || c->midway)
         attach_reset_done(s);
     else
         attach_go_on(s);
@@ -212,13 +216,15 @@ static void kept(server_conn *c) {
     c->check_due = false;
     values_kept(c, c->client, read);
     if (c->client != nullptr)
-        return attach_go_on(c->client);
+        return c->midway ? attach_reset_done(c->client) : attach_go_on(c->client);
+    if (c->midway)
+        return clean(c);
     if (const char *why = c->retire; why != nullptr)
         return server_close(c, why);
     pools_put(c);
 }
 
-static void asked(server_conn *c) {
+static void asked(server_conn *c, server_task task) {
     tds_small_result result;
     const tds_small_result *read = nullptr;
     if (c->client == nullptr) { // it left meanwhile
@@ -227,6 +233,8 @@ static void asked(server_conn *c) {
     }
     read_rows(c, result, read);
     client_session *s = c->client;
+    if (task == server_task::unprepare)
+        return sharing_unprepared(s, c->task_failed ? nullptr : read);
     sharing_asked(s, c->task_failed ? nullptr : read);
     exchange_settled(s);
 }
@@ -250,7 +258,8 @@ static void ended_well(server_conn *c, server_task task) {
         return attach_go_on(c->client);
     case server_task::keep: return kept(c);
     case server_task::ask:
-    case server_task::procedure: return asked(c);
+    case server_task::procedure:
+    case server_task::unprepare: return asked(c, task);
     case server_task::prepare:
     case server_task::client_reset:
         if ((c->task_status & tds_status_reset) && !c->walker.message.reset_seen)

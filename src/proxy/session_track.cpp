@@ -223,15 +223,10 @@ static void apply_call(const tds_rpc_call &call, const tds_walk_message &m, bool
         if (surely)
             forget(t.prepared_cursors, call.first);
         break;
-    case tds_proc::prepexec:
     case tds_proc::prepexec_rpc:
         if (call.has_first)
             forget(t.prepared, call.first); // the server replaces it
-        [[fallthrough]];
-    case tds_proc::prepare: remember(t.prepared, m, 0, t.handles_unknown); break;
-    case tds_proc::unprepare:
-        if (surely)
-            forget(t.prepared, call.first);
+        remember(t.prepared, m, 0, t.handles_unknown);
         break;
     default: break;
     }
@@ -247,8 +242,6 @@ static void apply_calls(const tds_request_info &info, const tds_walk_message &m,
         case tds_proc::cursor_prepare:
         case tds_proc::cursor_execute:
         case tds_proc::cursor_prepexec: t.cursors_unknown = true; break;
-        case tds_proc::prepare:
-        case tds_proc::prepexec:
         case tds_proc::prepexec_rpc: t.handles_unknown = true; break;
         default: apply_call(call, m, surely, t); break;
         }

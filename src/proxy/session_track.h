@@ -55,7 +55,8 @@ struct session_track {
     tsql_state state = 0;                    // for good; what can be turned off again is in marks
     std::vector<tsql_mark> marks;            // that are on
     std::vector<std::string> temps, cursors; // names that may still stand for something
-    std::vector<int32_t> open_cursors, prepared_cursors, prepared;
+    std::vector<int32_t> open_cursors, prepared_cursors;
+    std::vector<int32_t> prepared; // handles of the server's that the client has: proxy/prepared_calls
     bool temps_unknown = false, cursors_unknown = false, handles_unknown = false; // more than can be kept apart
 
     // To be asked.

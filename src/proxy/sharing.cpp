@@ -7,6 +7,7 @@
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/pools.h"
+#include "proxy/prepared_calls.h"
 #include "proxy/procedures.h"
 #include "proxy/proxy.h"
 #include "proxy/router.h"
@@ -22,6 +23,8 @@ void request_reader_deleter::operator()(tds_request_reader *r) const {
 void scanner_deleter::operator()(tsql_scanner *s) const {
     tsql_scanner_destroy(s);
 }
+
+shared_session::~shared_session() = default;
 
 bool sharing_mode(const proxy_bucket *pb) {
     return pb->conf->mode == pool_mode::transaction;
@@ -67,9 +70,37 @@ void sharing_begin(client_session *s, std::span<const uint8_t> in) {
     shared_session &sh = *s->talk->shared;
     if (sh.request || read_whole(s, in))
         return;
+    sh.foreseen = sh.request->effect.turned_on;
     sh.scanner.reset(tsql_scanner_create());
     sh.reader.reset(tds_request_reader_create(sh.scanner.get()));
     begin_reading(s, sh.reader.get(), in.front());
+}
+
+static std::vector<uint8_t> payload_of(const client_session *s, std::span<const uint8_t> in) {
+    std::vector<uint8_t> payload;
+    tds_packet_cursor c;
+    tds_piece piece;
+    const char *why = "";
+    while (tds_next_piece(c, in, s->talk->packet_size, piece, why) == tds_piece_result::piece) {
+        payload.insert(payload.end(), piece.payload.begin(), piece.payload.end());
+        if (piece.ends)
+            break;
+    }
+    return payload;
+}
+
+void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) {
+    if (!sharing(s))
+        return;
+    shared_session &sh = *s->talk->shared;
+    bool calls = !sh.request->heads.empty(), values = !sh.request->effect.last_uses.empty();
+    if (sh.reader || (!calls && !values))
+        return;
+    std::vector<uint8_t> payload = payload_of(s, in), placed;
+    bool other = calls && prepared_place(s, payload, resets || s->server->reset_rides, sh.rewritten);
+    // The text, if there is a place for values in it, comes before all those calls: it is still where it was.
+    if (values && values_place(s, other ? sh.rewritten : payload, placed))
+        sh.rewritten = std::move(placed);
 }
 
 std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece) {
@@ -81,6 +112,7 @@ std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece)
         tds_request_feed(sh->reader.get(), piece.payload);
         if (piece.ends)
             tds_request_end(sh->reader.get());
+        return prepared_pass(s, piece);
     }
     if (sh->rewritten.empty())
         return piece.payload;
@@ -98,6 +130,9 @@ void sharing_drop_request(client_session *s) {
     sh->awaits_home = false;
     sh->taken_back = false;
     sh->replays_failed = 0;
+    sh->foreseen = 0;
+    sh->wanted = nullptr;
+    prepared_over(s);
 }
 
 // ---- pins ------------------------------------------------------------------------------------------------------
@@ -249,16 +284,27 @@ static void reset_named(client_session *s) {
     c->dirty = true; // nobody has said what it did
 }
 
+// A statement has run in settings of its own. What it runs ends with it: the session's own stay as they were.
+static void ran_elsewhere(client_session *s, tds_session_state &&now) {
+    session_track &t = s->talk->shared->track;
+    s->server->settings = settings_intern(s->root->settings, std::move(now));
+    if (t.ask_database || t.doubtful != 0)
+        s->server->unpoolable = true;
+    t.ask_database = false;
+    t.doubtful = 0;
+}
+
 void sharing_answered(client_session *s) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
     shared_session &sh = *d.shared;
     const tds_walk_message &m = c->walker.message;
     auto info = std::move(sh.request);
+    settings_ptr elsewhere = sh.wanted != d.settings ? sh.wanted : nullptr;
     bool taken_back = sh.taken_back;
     bool reset_by_name = d.reset_named && m.errors == 0;
     sharing_drop_request(s);
-    tds_session_state now = *d.settings;
+    tds_session_state now = elsewhere ? *elsewhere : *d.settings;
     if (m.database_seen)
         now.database = c->walker.session.database;
     if (m.language_seen)
@@ -275,7 +321,10 @@ void sharing_answered(client_session *s) {
     pin_set left = track_pins(sh.track) & static_cast<pin_set>(~pin_bit(pin_reason::transaction));
     c->dirty |= info->broken || info->effect.calls || left != 0;
     sh.request_type = info->type;
-    set_settings(s, std::move(now));
+    if (elsewhere)
+        ran_elsewhere(s, std::move(now));
+    else
+        set_settings(s, std::move(now));
     if (c->walker.options.drop_reset && !m.reset_seen) // who knows what it still has
         c->unpoolable = true;
     if (reset_by_name)
@@ -379,9 +428,15 @@ void sharing_settle(client_session *s) {
         server_task_start(s->server, read ? server_task::procedure : server_task::ask);
         return;
     }
+    pin_set pins = track_pins(t);
+    if (pins == 0 && prepared_untidy(s->server)) {
+        session_move(s, session_state::settling);
+        server_task_start(s->server, server_task::unprepare);
+        return;
+    }
     if (s->state == session_state::settling)
         session_move(s, session_state::active);
-    set_pins(s, track_pins(t), sh.request_type);
+    set_pins(s, pins, sh.request_type);
     if (sh.pins == 0)
         detach(s);
 }
@@ -397,7 +452,8 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
     shared_session &sh = *s->talk->shared;
     server_conn *c = s->server;
     last_values read;
-    tds_session_state now = *s->talk->settings;
+    bool own = c->settings == s->talk->settings;
+    tds_session_state now = *c->settings;
     bool good = result != nullptr && !result->rows.empty();
     if (good && sh.asking_procedure) {
         good = track_read_values(result->rows.front(), 0, read);
@@ -420,9 +476,30 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
     if (good)
         c->identity_unread = c->status_unread = false;
     c->status_token = 0;
-    set_settings(s, std::move(now));
+    if (own)
+        set_settings(s, std::move(now));
     server_move(c, server_state::serving);
     sharing_settle(s);
+}
+
+void sharing_unprepared(client_session *s, const tds_small_result *result) {
+    server_conn *c = s->server;
+    last_values read;
+    bool good = result != nullptr && !result->rows.empty() && track_read_values(result->rows.front(), 0, read);
+    if (!good)
+        c->dirty = true; // a reset ends them
+    if (good && s->bucket->conf->keep_last_values)
+        values_store(c, read);
+    else if (values_unread(c))
+        s->talk->shared->kept.reset();
+    c->identity_unread = c->status_unread = false;
+    c->status_token = 0;
+    c->prepared.unused.clear();
+    if (s->state != session_state::settling)
+        return attach_reset_done(s);
+    server_move(c, server_state::serving);
+    sharing_settle(s);
+    exchange_settled(s);
 }
 
 // ---- resets ----------------------------------------------------------------------------------------------------
@@ -434,6 +511,7 @@ void sharing_client_reset(client_session *s) {
     d.settings = settings_intern(s->root->settings, std::move(now));
     if (d.shared == nullptr)
         return;
+    prepared_reset(s);
     d.shared->kept.reset();
     d.shared->identity_token = d.shared->status_token = 0;
     if (server_conn *home = d.shared->home; home != nullptr) {
@@ -448,6 +526,7 @@ void sharing_server_reset(server_conn *c) {
     c->settings = settings_intern(c->root->settings, std::move(now));
     c->dirty = false;
     c->pristine = true;
+    prepared_clear(c->prepared);
     c->identity_token = c->status_token = 0;
     c->identity_unread = c->status_unread = false;
     c->identity_before.reset();

@@ -17,12 +17,14 @@
 
 #include "proxy/procedures.h"
 #include "proxy/session_track.h"
+#include "proxy/settings.h"
 #include "tds/tsql_scan.h"
 
 struct client_session;
 struct server_conn;
 struct proxy_bucket;
 struct tds_piece;
+struct prepared_session;
 
 struct request_reader_deleter {
     void operator()(tds_request_reader *) const;
@@ -47,13 +49,20 @@ struct shared_session {
     std::unique_ptr<tds_request_info> request;     // under way
     scanner_ptr scanner;                           // of a request that is read as it passes
     request_reader_ptr reader;
-    std::vector<uint8_t> rewritten; // the request's payload with kept values in its text; empty: as it came
-    bool awaits_home = false;       // its last values are being read there, for another client to have the connection
-    bool taken_back = false;        // the client has ended it with IGNORE, after a part of it was sent
-    uint8_t replays_failed = 0;     // of the request under way
-    uint8_t request_type = 0;       // of the last one
-    bool asking_procedure = false;  // settling: rather than what session_track asks
-    procedure_name procedure;       // the one asked for
+    std::vector<uint8_t> rewritten; // the request's payload, with kept values in its text or other handles; empty: as
+                                    // it came
+    uint64_t passed = 0;            // of a request that is read as it passes: bytes of its payload so far
+    tsql_state foreseen = 0;        // what the beginning of such a request turns on
+    std::unique_ptr<prepared_session> prepared; // proxy/prepared_calls; nullptr: it has prepared nothing
+    settings_ptr wanted; // what its connection is put in for the request under way, where that is not its own settings
+    bool awaits_home = false;      // its last values are being read there, for another client to have the connection
+    bool taken_back = false;       // the client has ended it with IGNORE, after a part of it was sent
+    uint8_t replays_failed = 0;    // of the request under way
+    uint8_t request_type = 0;      // of the last one
+    bool asking_procedure = false; // settling: rather than what session_track asks
+    procedure_name procedure;      // the one asked for
+
+    ~shared_session();
 };
 
 bool sharing_mode(const proxy_bucket *);
@@ -67,6 +76,9 @@ void sharing_give_back(client_session *);
 
 // A request stands at the head of `in`: all of it, or its beginning, which is then read as it passes.
 void sharing_begin(client_session *, std::span<const uint8_t> in);
+// It is about to be sent: a request that is all there is changed where it must be (shared_session.rewritten). `resets`:
+// the server resets the connection first.
+void sharing_place(client_session *, std::span<const uint8_t> in, bool resets);
 // A piece of it passes: what goes to the server in its place.
 std::span<const uint8_t> sharing_pass(client_session *, const tds_piece &);
 // It will not be sent.
@@ -79,6 +91,9 @@ void sharing_settle(client_session *);
 // The batch that asks, and what has come of it; nullptr: an error, or nothing to be read.
 std::string sharing_question(const client_session *);
 void sharing_asked(client_session *, const tds_small_result *);
+
+// Statements that had to end at the server are: result as above.
+void sharing_unprepared(client_session *, const tds_small_result *);
 
 // Its server connection is in a state that no reset takes back.
 bool sharing_beyond_reset(const client_session *);

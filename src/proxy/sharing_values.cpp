@@ -4,7 +4,6 @@
 #include "proxy/proxy.h"
 #include "proxy/sharing.h"
 #include "tds/packet.h"
-#include "tds/packet_stream.h"
 #include "tds/utf16.h"
 
 bool values_unread(const server_conn *c) {
@@ -216,33 +215,14 @@ static std::vector<uint8_t> text_with_values(const client_session *s, std::span<
     return out;
 }
 
-static std::vector<uint8_t> payload_of(const client_session *s, std::span<const uint8_t> in) {
-    std::vector<uint8_t> payload;
-    tds_packet_cursor c;
-    tds_piece piece;
-    const char *why = "";
-    while (tds_next_piece(c, in, s->talk->packet_size, piece, why) == tds_piece_result::piece) {
-        payload.insert(payload.end(), piece.payload.begin(), piece.payload.end());
-        if (piece.ends)
-            break;
-    }
-    return payload;
-}
-
-void values_place(client_session *s, std::span<const uint8_t> in) {
-    if (!sharing(s))
-        return;
-    shared_session &sh = *s->talk->shared;
+bool values_place(client_session *s, std::span<const uint8_t> payload, std::vector<uint8_t> &out) {
+    const shared_session &sh = *s->talk->shared;
     const tds_request_info &info = *sh.request;
-    bool whole = !sh.reader && info.place.kind != tds_text_place::kind_t::none;
-    if (!s->bucket->conf->keep_last_values || !whole || info.effect.last_uses.empty())
-        return;
-    std::vector<uint8_t> payload = payload_of(s, in);
-    if (info.place.at + info.place.bytes > payload.size())
-        return;
-    auto text = text_with_values(s, std::span(payload).subspan(info.place.at, info.place.bytes));
-    if (!text.empty() && !tds_request_put_text(payload, info, text, sh.rewritten))
-        sh.rewritten.clear();
+    if (!s->bucket->conf->keep_last_values || info.effect.last_uses.empty() ||
+        info.place.at + info.place.bytes > payload.size())
+        return false;
+    auto text = text_with_values(s, payload.subspan(info.place.at, info.place.bytes));
+    return !text.empty() && tds_request_put_text(payload, info, text, out);
 }
 
 // What the request has done to them.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 struct client_session;
 struct server_conn;
@@ -38,7 +39,8 @@ void values_kept(server_conn *, const client_session *next, const tds_small_resu
 // Another batch of the proxy's own has read them.
 void values_store(server_conn *, const last_values &read);
 
-// The request at the head of `in` is about to be sent: kept values are put into its text (shared_session.rewritten).
-void values_place(client_session *, std::span<const uint8_t> in);
+// The request with this payload is about to be sent: kept values are put into its text. False, and nothing is appended:
+// as it is.
+[[nodiscard]] bool values_place(client_session *, std::span<const uint8_t> payload, std::vector<uint8_t> &out);
 // What it has done to them. `surely`: it ran to its end without an error.
 void values_note(client_session *, const tds_request_info &, bool surely);

@@ -226,7 +226,7 @@ void tds_request_begin(tds_request_reader *r, uint8_t type, uint32_t version, bo
     r->small_have = 0;
     r->feeding = tds_value_use::none;
     r->texts = 0;
-    r->in_call = false;
+    r->in_call = r->head_due = false;
     r->step = r->wide && type != tds_type_bulk ? step_headers : step_body;
 }
 

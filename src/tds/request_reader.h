@@ -26,7 +26,9 @@ struct tds_rpc_call {
     std::string name;        // proc other: as sent
     uint16_t options = 0;    // OptionFlags
     bool skipped = false;    // NoExecFlag behind it: the server does not run it
+    bool swapped = false;    // its parameters have names, and by them they are others than by their places
     bool has_first = false;  // the first parameter is an int and not NULL
+    bool null_first = false; // it is an int, and NULL
     int32_t first = 0;       // its value: a handle, where the procedure takes one
     bool has_second = false; // likewise
     int32_t second = 0;
@@ -43,7 +45,7 @@ struct tds_rpc_call {
     uint64_t parameter_at[tds_rpc_places] = {}; // the first parameters, beginning with their names
     uint64_t first_at = 0;                      // with has_first: the bytes of the value
     uint8_t first_size = 0;                     // 1, 2, 4 or 8
-    uint64_t end = 0;                           // behind its last parameter
+    uint64_t end = 0;                           // behind its last parameter; of a head: the last one that was read
 
     bool operator==(const tds_rpc_call &) const = default;
 };
@@ -73,6 +75,8 @@ struct tds_request_info {
     uint64_t descriptor_at = 0;      // its payload offset; 0: there is none
     std::vector<tds_rpc_call> calls; // at most tds_rpc_calls_max
     uint32_t calls_count = 0;        // of the message
+    std::vector<tds_rpc_call> heads; // all calls of prepared statements, as far as tds_proc_kind.head goes; they are
+                                     // here as soon as that is read, and may be taken out meanwhile
     tsql_effect effect;              // of all texts and calls of the message together. Its last_uses can be replaced:
                                      // with no `place` they are last_unclear instead
     tds_text_place place;            // of the only text, when no call precedes it
@@ -101,6 +105,13 @@ void tds_request_reader_destroy(tds_request_reader *);
 void tds_request_begin(tds_request_reader *, uint8_t type, uint32_t version, bool enclave, tds_request_info &info);
 void tds_request_feed(tds_request_reader *, std::span<const uint8_t> payload);
 void tds_request_end(tds_request_reader *);
+
+// Between two feeds: from this payload offset on nothing may be passed on, if calls of prepared statements are to be
+// changed: one may have begun there whose head is not complete.
+uint64_t tds_request_held(const tds_request_reader *);
+// That call is passed on as it is: its head will not come. Whether it executes or ends a statement; if it does, `call`
+// is what is known of it.
+[[nodiscard]] bool tds_request_let_go(tds_request_reader *, tds_rpc_call &call);
 
 // Appends to `out` the payload with other text in the place that `info` names; UTF-16LE. An NVARCHAR that becomes
 // longer than 8000 bytes is turned into NVARCHAR(max). False, and nothing is appended: there is no such place, or the

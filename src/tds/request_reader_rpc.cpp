@@ -30,17 +30,27 @@ static void note_call(tds_request_reader &r) {
     const tds_proc_kind &k = *r.kind_of_call;
     if (k.proc == tds_proc::other)
         tsql_call(r.scanner, tsql_scope::batch, r.call.name, effect);
-    if (k.runs && (!r.text_read || r.names_swapped))
+    if (k.runs && (!r.text_read || r.call.swapped))
         note_unseen(effect);
     effect.calls |= k.hidden;
     effect.transactions |= k.hidden || k.writes;
     effect.writes |= k.hidden || k.writes;
-    if (k.proc != tds_proc::execute_sql || r.info->calls_count > 1) // the DONE need not be the SELECT's
+    bool runs_one = k.proc == tds_proc::execute_sql || k.proc == tds_proc::prepexec;
+    if (!runs_one || r.info->calls_count > 1) // the DONE need not be the SELECT's
         effect.lone_select = false;
+}
+
+// All of the call's head has been read, or the call is over.
+static void head_over(tds_request_reader &r) {
+    if (!r.head_due || r.kind_of_call->head == 0)
+        return;
+    r.head_due = false;
+    r.info->heads.push_back(r.call);
 }
 
 void tds_request_call_end(tds_request_reader &r) {
     auto &info = *r.info;
+    head_over(r);
     r.in_call = false;
     ++info.calls_count;
     note_call(r);
@@ -67,7 +77,7 @@ static bool names_statement(const uint8_t *name, size_t characters) {
 static void check_name(tds_request_reader &r, const uint8_t *name, size_t characters) {
     auto at = static_cast<int64_t>(r.call.parameters);
     if (at <= r.kind_of_call->text && names_statement(name, characters) != (at == r.kind_of_call->text))
-        r.names_swapped = true;
+        r.call.swapped = true;
 }
 
 static result step_status(tds_request_reader &r, tds_request_cursor &c) {
@@ -102,6 +112,8 @@ static result begin_parameter(tds_request_reader &r, uint64_t at, uint8_t name) 
 
 tds_request_step tds_request_step_parameter(tds_request_reader &r, tds_request_cursor &c) {
     r.call.end = tds_request_at(r, c);
+    if (r.call.parameters == r.kind_of_call->head)
+        head_over(r);
     const uint8_t *p = tds_request_take(r, c, 1);
     if (p == nullptr)
         return result::more;
@@ -129,6 +141,7 @@ static result step_options(tds_request_reader &r, tds_request_cursor &c) {
 static result begin_options(tds_request_reader &r, tds_proc proc) {
     r.call.proc = proc;
     r.kind_of_call = tds_proc_kind_of(proc);
+    r.head_due = r.kind_of_call->head > 0;
     return tds_request_go(r, step_options);
 }
 
@@ -164,7 +177,8 @@ tds_request_step tds_request_step_call(tds_request_reader &r, tds_request_cursor
     r.call = {};
     r.call.index = r.info->calls_count;
     r.call.at = tds_request_at(r, c) - 2;
-    r.text_read = r.names_swapped = false;
+    r.text_read = false;
+    r.head_due = true;
     if (get_u16le(p) == by_number)
         return tds_request_go(r, step_number);
     r.left = size_t{2} * get_u16le(p);
@@ -176,4 +190,20 @@ tds_request_step tds_request_step_call(tds_request_reader &r, tds_request_cursor
 
 bool tds_request_rpc_may_end(const tds_request_reader &r) {
     return r.step == tds_request_step_parameter || (r.step == tds_request_step_call && r.info->calls_count > 0);
+}
+
+uint64_t tds_request_held(const tds_request_reader *r) {
+    if (r->info == nullptr || r->info->broken)
+        return r->base;
+    if (r->step == tds_request_step_call)
+        return r->base - r->small_have;
+    return r->head_due ? r->call.at : r->base;
+}
+
+bool tds_request_let_go(tds_request_reader *r, tds_rpc_call &call) {
+    if (!r->head_due)
+        return false;
+    r->head_due = false;
+    call = r->call;
+    return call.proc == tds_proc::execute || call.proc == tds_proc::unprepare;
 }

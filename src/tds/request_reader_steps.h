@@ -57,11 +57,11 @@ struct tds_request_reader {
 
     // Call
     bool in_call = false;
+    bool head_due = false; // the call's head is to be read yet, or it is not known whether it has one
     tds_rpc_call call;
     const tds_proc_kind *kind_of_call = nullptr;
-    std::vector<uint8_t> name;  // of the procedure, while it is gathered
-    bool text_read = false;     // the statement of the call
-    bool names_swapped = false; // the name of a parameter says that the statement is another one
+    std::vector<uint8_t> name; // of the procedure, while it is gathered
+    bool text_read = false;    // the statement of the call
 
     // Parameter
     bool encrypted = false;

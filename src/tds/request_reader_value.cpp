@@ -149,6 +149,7 @@ static void begin_statement(tds_request_reader &r) {
 // `n` bytes of the statement are next, the first or the only ones.
 static void note_place(tds_request_reader &r, uint64_t at, uint64_t n) {
     bool can = r.type->id == type_nvarchar || r.type->id == type_ntext;
+    can = can && r.kind_of_call->head == 0; // a text that will run again
     if (!can || n == 0 || r.texts > 1 || r.call.index > 0)
         return;
     auto &place = r.info->place;
@@ -186,7 +187,10 @@ static result step_length_1(tds_request_reader &r, tds_request_cursor &c) {
     const uint8_t *p = tds_request_take(r, c, 1);
     if (p == nullptr)
         return result::more;
-    return p[0] == 0 ? tds_request_go(r, r.after_value) : begin_value(r, c, p[0]);
+    if (p[0] > 0)
+        return begin_value(r, c, p[0]);
+    r.call.null_first |= r.use == tds_value_use::number && r.call.parameters == 0;
+    return tds_request_go(r, r.after_value);
 }
 
 static result step_length_2(tds_request_reader &r, tds_request_cursor &c) {

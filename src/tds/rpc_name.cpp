@@ -3,7 +3,7 @@
 #include <string>
 
 static constexpr tds_proc_kind kinds[] = {
-    // proc, name, text, runs, hidden, writes, handles, scroll
+    // proc, name, text, runs, hidden, writes, handles, scroll, head
     {tds_proc::other, "", -1, false, true, true, false, -1},
     {tds_proc::cursor, "sp_cursor", -1, false, false, true, false, -1},
     {tds_proc::cursor_open, "sp_cursoropen", 1, true, false, false, true, 2},
@@ -15,11 +15,11 @@ static constexpr tds_proc_kind kinds[] = {
     {tds_proc::cursor_option, "sp_cursoroption", -1, false, false, false, false, -1},
     {tds_proc::cursor_close, "sp_cursorclose", -1, false, false, false, true, -1},
     {tds_proc::execute_sql, "sp_executesql", 0, true, false, false, false, -1},
-    {tds_proc::prepare, "sp_prepare", 2, false, false, false, true, -1},
-    {tds_proc::execute, "sp_execute", -1, false, true, true, false, -1},
-    {tds_proc::prepexec, "sp_prepexec", 2, true, false, false, true, -1},
+    {tds_proc::prepare, "sp_prepare", 2, false, false, false, false, -1, 3},
+    {tds_proc::execute, "sp_execute", -1, false, false, false, false, -1, 1},
+    {tds_proc::prepexec, "sp_prepexec", 2, true, false, false, false, -1, 3},
     {tds_proc::prepexec_rpc, "sp_prepexecrpc", 1, true, true, true, true, -1},
-    {tds_proc::unprepare, "sp_unprepare", -1, false, false, false, true, -1},
+    {tds_proc::unprepare, "sp_unprepare", -1, false, false, false, false, -1, 1},
     {tds_proc::reset_connection, "sp_reset_connection", -1, false, false, false, true, -1},
 };
 

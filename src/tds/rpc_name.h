@@ -31,12 +31,13 @@ inline constexpr uint16_t tds_proc_number_max = 15;
 struct tds_proc_kind {
     tds_proc proc;
     const char *name;
-    int16_t text;   // the statement
-    bool runs;      // runs the statement; else it only prepares it
-    bool hidden;    // runs what is not in the request: the statement of a handle, a procedure named in the text
-    bool writes;    // changes data by itself
-    bool handles;   // makes or ends a handle or a cursor
-    int16_t scroll; // SCROLLOPT, behind which is CCOPT
+    int16_t text;     // the statement
+    bool runs;        // runs the statement; else it only prepares it
+    bool hidden;      // runs what is not in the request: the statement of a handle, a procedure named in the text
+    bool writes;      // changes data by itself
+    bool handles;     // makes or ends a cursor, or a handle that nobody can follow
+    int16_t scroll;   // SCROLLOPT, behind which is CCOPT
+    uint8_t head = 0; // of prepared statements: how many of its first parameters say which one
 };
 
 // Never null.

@@ -48,7 +48,7 @@ void tds_walk_init(tds_walker &w, const tds_walk_options &options) {
     w.skip = w.left = 0;
     w.small_have = w.held = 0;
     w.message_over = true;
-    w.counted = w.final_done = w.dropping = w.cut_clean = false;
+    w.counted = w.final_done = w.dropping = w.in_return = w.cut_clean = false;
 }
 
 const uint8_t *tds_step_take(tds_walker &w, tds_walk_cursor &c, size_t n) {
@@ -220,8 +220,16 @@ tds_step_result tds_step_token(tds_walker &w, tds_walk_cursor &c) {
         w.dropping = false;
         c.from = c.p;
     }
+    if (w.in_return && c.p != c.from)
+        return tds_step_result::emit;
+    w.in_return = false;
     if (c.p == c.end)
         return tds_step_result::more;
+    if (w.options.mark_returns && *c.p == tds_token_returnvalue) {
+        if (c.p != c.from)
+            return tds_step_result::emit;
+        w.in_return = true;
+    }
     c.token = c.p;
     bool held = false;
     if (wants_drop(w, c, held)) {

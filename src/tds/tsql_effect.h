@@ -104,3 +104,6 @@ inline constexpr size_t tsql_names_max = 16; // of each kind in one effect
 // (EXECUTE AS), what it surely turned off no longer. A session is rid of a state when it holds none of its marks; of
 // a REVERT or a TRACEOFF only this tells whether it was the last.
 void tsql_marks_apply(std::vector<tsql_mark> &held, const std::vector<tsql_mark> &marks);
+
+// What another text does that runs in the same request, whose words are not in it: a prepared statement's.
+void tsql_effect_add(tsql_effect &to, const tsql_effect &more);

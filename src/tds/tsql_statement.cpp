@@ -216,6 +216,42 @@ void tsql_marks_apply(std::vector<tsql_mark> &held, const std::vector<tsql_mark>
     }
 }
 
+static void add_names(std::vector<std::string> &to, const std::vector<std::string> &names, bool &too_many) {
+    for (const std::string &name : names) {
+        if (std::find(to.begin(), to.end(), name) != to.end())
+            continue;
+        if (to.size() == tsql_names_max)
+            too_many = true;
+        else
+            to.push_back(name);
+    }
+}
+
+void tsql_effect_add(tsql_effect &to, const tsql_effect &more) {
+    to.sets.insert(to.sets.end(), more.sets.begin(), more.sets.end());
+    to.uses_database |= more.uses_database;
+    to.sets_language |= more.sets_language;
+    to.doubtful |= more.doubtful;
+    to.turned_on |= more.turned_on;
+    to.turned_off = (to.turned_off | more.turned_off) & ~to.turned_on;
+    to.passing = (to.passing | more.passing) & to.turned_on;
+    to.marks.insert(to.marks.end(), more.marks.begin(), more.marks.end());
+    to.drops_temps |= more.drops_temps;
+    to.deallocates |= more.deallocates;
+    to.bulk_load |= more.bulk_load;
+    to.too_many |= more.too_many;
+    add_names(to.temps, more.temps, to.too_many);
+    add_names(to.cursors, more.cursors, to.too_many);
+    add_names(to.procedures, more.procedures, to.too_many);
+    to.calls |= more.calls;
+    to.transactions |= more.transactions;
+    to.writes |= more.writes;
+    to.empty = to.lone_select = false;
+    to.last_unclear |= more.last_unclear;
+    for (const tsql_last_use &use : more.last_uses)
+        to.last_unclear |= use.which;
+}
+
 void tsql_sum_marks(tsql_effect &effect) {
     if (effect.marks.empty())
         return;

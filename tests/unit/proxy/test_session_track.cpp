@@ -222,25 +222,14 @@ static void prepared_cursors_have_two_handles(void **) {
     assert_int_equal(track_pins(f.track), 0);
 }
 
-static void handles_pin_until_given_up(void **) {
+// Those of the other procedures are known by proxy/prepared_calls.
+static void handles_of_prepexecrpc_pin(void **) {
     fixture f;
-    tds_walk_message first = answer(), second = answer();
+    tds_walk_message first = answer();
     add_return(first, 1);
-    add_return(second, 2);
-    request(f, call(tds_proc::prepexec), first);
-    assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
-    request(f, call(tds_proc::prepexec, 1), second); // in the place of the first
-    request(f, call(tds_proc::unprepare, 2));
+    request(f, call(tds_proc::prepare), first);
     assert_int_equal(track_pins(f.track), 0);
-}
-
-static void handles_of_several_calls_pin_for_good(void **) {
-    fixture f;
-    tds_request_info info = call(tds_proc::prepare);
-    info.calls.push_back(info.calls.front());
-    request(f, info);
-    assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
-    request(f, call(tds_proc::unprepare, 1));
+    request(f, call(tds_proc::prepexec_rpc), first);
     assert_int_equal(track_pins(f.track), pin_bit(reason::handle));
 }
 
@@ -350,8 +339,7 @@ int main() {
         cmocka_unit_test(cursors_of_rpcs_pin_until_closed),
         cmocka_unit_test(a_fetch_may_close_its_cursor),
         cmocka_unit_test(prepared_cursors_have_two_handles),
-        cmocka_unit_test(handles_pin_until_given_up),
-        cmocka_unit_test(handles_of_several_calls_pin_for_good),
+        cmocka_unit_test(handles_of_prepexecrpc_pin),
         cmocka_unit_test(bulk_load_pins_for_one_request),
         cmocka_unit_test(state_pins_until_it_is_off),
         cmocka_unit_test(a_language_takes_two_options_with_it),

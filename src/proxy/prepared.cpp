@@ -1,0 +1,146 @@
+#include "proxy/prepared.h"
+
+#include <algorithm>
+
+#include "tds/packet.h"
+
+static constexpr size_t few = 64; // not worth a sweep
+
+static void add_part(std::string &key, std::string_view part) {
+    key.append(std::to_string(part.size())).append(":").append(part);
+}
+
+static std::string_view view(const std::vector<uint8_t> &bytes) {
+    return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+static std::string key_of(const tds_prepared_text &text, const tds_session_state &settings) {
+    std::string key;
+    add_part(key, view(text.declaration));
+    add_part(key, view(text.statement));
+    add_part(key, settings.database);
+    add_part(key, settings[tds_option::quoted_identifier]);
+    add_part(key, settings[tds_option::ansi_nulls]);
+    return key;
+}
+
+static tsql_effect effect_of(const tds_prepared_text &text, tds_request_reader *reader, uint32_t version) {
+    tds_request_info info;
+    tds_request_begin(reader, tds_type_rpc, version, false, info);
+    tds_request_feed(reader, tds_prepared_payload(text, version));
+    tds_request_end(reader);
+    return std::move(info.effect);
+}
+
+prepared_ptr prepared_intern(prepared_table &table, tds_request_reader *reader, uint32_t version,
+                             tds_prepared_text &&text, const tds_session_state &settings) {
+    std::weak_ptr<const prepared_statement> &known = table.known[key_of(text, settings)];
+    prepared_ptr kept = known.lock();
+    if (!kept) {
+        auto made = std::make_shared<prepared_statement>();
+        made->effect = effect_of(text, reader, version);
+        made->text = std::move(text);
+        made->database = settings.database;
+        made->quoted_identifier = settings[tds_option::quoted_identifier];
+        made->ansi_nulls = settings[tds_option::ansi_nulls];
+        known = kept = std::move(made);
+    }
+    return kept;
+}
+
+void prepared_sweep(prepared_table &table) {
+    if (table.known.size() > few)
+        std::erase_if(table.known, [](const auto &entry) { return entry.second.expired(); });
+}
+
+// ---- sessions --------------------------------------------------------------------------------------------------
+
+static size_t size_of(const prepared_statement &statement) {
+    return statement.text.declaration.size() + statement.text.statement.size();
+}
+
+prepared_ptr prepared_find(const prepared_book &book, int32_t handle) {
+    auto found = book.known.find(handle);
+    return found == book.known.end() ? nullptr : found->second;
+}
+
+int32_t prepared_give(prepared_book &book, prepared_ptr statement) {
+    size_t size = size_of(*statement);
+    if (book.known.size() == prepared_handles_max || book.bytes + size > prepared_bytes_max)
+        return 0;
+    while (book.known.contains(book.next))
+        book.next = book.next == prepared_last_handle ? prepared_first_handle : book.next + 1;
+    int32_t handle = book.next;
+    book.next = handle == prepared_last_handle ? prepared_first_handle : handle + 1;
+    book.bytes += size;
+    book.known.emplace(handle, std::move(statement));
+    return handle;
+}
+
+void prepared_forget(prepared_book &book, int32_t handle) {
+    auto found = book.known.find(handle);
+    if (found == book.known.end())
+        return;
+    book.bytes -= size_of(*found->second);
+    book.known.erase(found);
+}
+
+void prepared_forget_all(prepared_book &book) {
+    book.known.clear();
+    book.bytes = 0;
+}
+
+// ---- server connections ----------------------------------------------------------------------------------------
+
+static auto find(prepared_list &list, const prepared_statement *statement) {
+    return std::find_if(list.known.begin(), list.known.end(),
+                        [&](const prepared_on_server &p) { return p.statement.get() == statement; });
+}
+
+int32_t prepared_here(prepared_list &list, const prepared_statement *statement) {
+    auto found = find(list, statement);
+    if (found == list.known.end())
+        return 0;
+    found->used = ++list.clock;
+    return found->handle;
+}
+
+static void drop_oldest(prepared_list &list) {
+    auto older = [](const prepared_on_server &a, const prepared_on_server &b) { return a.used < b.used; };
+    auto oldest = std::min_element(list.known.begin(), list.known.end(), older);
+    list.unused.push_back(oldest->handle);
+    *oldest = std::move(list.known.back());
+    list.known.pop_back();
+}
+
+void prepared_add(prepared_list &list, prepared_ptr statement, int32_t handle, size_t most) {
+    auto found = find(list, statement.get());
+    if (found != list.known.end()) {
+        if (found->handle != handle)
+            list.unused.push_back(found->handle);
+        found->handle = handle;
+        found->used = ++list.clock;
+        return;
+    }
+    list.known.push_back({std::move(statement), handle, ++list.clock});
+    while (list.known.size() > most)
+        drop_oldest(list);
+}
+
+void prepared_clear(prepared_list &list) {
+    list.known.clear();
+    list.unused.clear();
+}
+
+void prepared_retire(prepared_list &list) {
+    for (const prepared_on_server &p : list.known)
+        list.unused.push_back(p.handle);
+    list.known.clear();
+}
+
+std::string prepared_end_batch(const prepared_list &list) {
+    std::string sql;
+    for (int32_t handle : list.unused)
+        sql.append("EXEC sp_unprepare ").append(std::to_string(handle)).append(";");
+    return sql;
+}

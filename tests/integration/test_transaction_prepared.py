@@ -1,0 +1,253 @@
+"""Transaction mode: prepared statements belong to the client, not to a server connection.
+
+DESIGN.md section 4, "Prepared statements do not pin".
+"""
+
+from harness import *
+from harness.tds import *
+from pooled import *
+from test_standin_protocol import numbers
+
+FIRST_HANDLE = 0x20000001
+PREPARE, EXECUTE, PREPEXEC, UNPREPARE = 11, 12, 13, 15
+NAMES = {"number": lambda n: n, "name": {11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}.get,
+         "name with schema": {11: "sys.sp_prepare", 12: "SYS.SP_EXECUTE", 13: "[sys].[sp_prepexec]", 15: "master..sp_unprepare"}.get}
+
+
+def scene(t, server_is, connections=1, bucket=None):
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, connections, bucket)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("SELECT 1"), other.query("SELECT 1")
+    wait_free(proxy, "before")
+    return server, proxy, client, other, t.client(server, **keys)
+
+
+def prepare(client, text="SELECT @n + 1 AS n", declaration="@n int", by=NAMES["number"]):
+    answer = client.rpc(by(PREPARE), handle_parameter(), declaration, text)
+    assert not answer.errors and len(answer.return_values) == 1, (numbers(answer), answer.return_values)
+    return answer.return_values[0][2]
+
+
+def move(other):
+    """Another client uses the connection, and leaves it in another state."""
+    other.query("SET DATEFIRST 2; EXEC('SELECT 1 AS n')")
+
+
+def facts(answer, handle=None):
+    """An answer without the number of its handle."""
+    values = [(o, n, "handle" if v == handle else v) for o, n, v in answer.return_values]
+    return {**outcome(answer), "values": values, "status": answer.return_status,
+            "order": [token for token in answer.tokens if token != 0xD1]}
+
+
+@timeout(60)
+@cases(server_is=SERVERS, by=list(NAMES))
+def test_executed_wherever_the_client_is(t, server_is, by):
+    """On the connection that prepared it, on another, on one that was reset: same answer, and nothing is pinned."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    name = NAMES[by]
+    handles = {one: prepare(one, by=name) for one in (client, direct)}
+    for round_ in range(4):
+        answers = [facts(one.rpc(name(EXECUTE), handles[one], round_), handles[one]) for one in (client, direct)]
+        assert answers[0] == answers[1], f"round {round_}: {answers[0]} instead of {answers[1]}"
+        if round_ > 0:
+            move(other)
+        if round_ == 2:
+            server.kill_session(server.sessions()[0]["spid"]) if MODE == "transaction" else None
+            direct = t.client(server)
+            handles[direct] = prepare(direct, by=name)
+    wait_free(proxy, "prepared statements pin nothing")
+    for one in (client, direct):
+        assert not one.rpc(name(UNPREPARE), handles[one]).errors
+        assert numbers(one.rpc(name(EXECUTE), handles[one], 1)) == [8179]
+    assert "cursor" not in pins_so_far(proxy) and "handle" not in pins_so_far(proxy)
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_handles_are_the_proxys_own(t, server_is):
+    """Numbered from 0x20000001 in each session, so that they are never taken for a server's."""
+    _, proxy, client, other, _ = scene(t, server_is)
+    mine = [prepare(client, f"SELECT {n} AS n", "") for n in range(3)]
+    theirs = [prepare(other, f"SELECT {10 + n} AS n", "") for n in range(3)]
+    if MODE == "transaction":
+        assert mine == [FIRST_HANDLE, FIRST_HANDLE + 1, FIRST_HANDLE + 2] == theirs, (mine, theirs)
+    for n in range(3):
+        assert client.rpc(EXECUTE, mine[n]).rows == [[n]] and other.rpc(EXECUTE, theirs[n]).rows == [[10 + n]]
+
+
+@timeout(60)
+@cases(server_is=SERVERS, how=["number", "name", "text", "unprepare"])
+def test_a_handle_that_the_session_was_not_given(t, server_is, how):
+    """8179 by the proxy, and never forwarded: on a server connection the number may be another client's statement."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    handle = prepare(other, "INSERT INTO dbo.never VALUES (1)", "")
+    wait_free(proxy, "prepared")
+    before = server.stats()["requests_total"]
+    for number in (1, 2, handle, FIRST_HANDLE, 0x7FFFFFFF, 0, -1):
+        def ask(one):
+            if how == "text":
+                return one.ask(f"EXEC sp_execute {number}, 1")
+            return one.rpc({"number": EXECUTE, "name": "sp_execute", "unprepare": UNPREPARE}[how], number)
+        seen, expected = ask(client), ask(direct)
+        assert numbers(seen) == [8179] and outcome(seen) == outcome(expected), f"{number}: {outcome(seen)}\n{outcome(expected)}"
+    if MODE == "transaction":
+        assert server.stats()["requests_total"] == before + 7, "those of the direct client alone"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_prepexec(t, server_is):
+    """Values, output parameters and the handle come with the first execution; later ones elsewhere look the same."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    declaration, text = "@a nvarchar(20), @o nvarchar(20) OUTPUT", "SET @o = @a + N'!'; SELECT @a AS a"
+    seen = {}
+    for one in (client, direct):
+        first = one.rpc(PREPEXEC, handle_parameter(), declaration, text, "hey", Parameter("", "", True))
+        handle = min(first.return_values)[2]
+        answers = [facts(first, handle)]
+        for n in range(3):
+            if one is client:
+                move(other)
+            answers.append(facts(one.rpc(EXECUTE, handle, f"you {n}", Parameter("", "", True))))
+        assert answers[3]["values"] == [(2, "", "you 2!")], answers[3]
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+def test_prepexec_that_replaces_a_handle(t):
+    server, proxy, client, other, direct = scene(t, "announcing")
+    for one in (client, direct):
+        old = prepare(one)
+        answer = one.rpc(PREPEXEC, handle_parameter(old), "", "SELECT 'new' AS t")
+        new = answer.return_values[0][2]
+        move(other)
+        assert answer.rows == [["new"]] and new != old and one.rpc(EXECUTE, new).rows == [["new"]]
+        assert numbers(one.rpc(EXECUTE, old, 1)) == [8179]
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_several_calls_in_a_message(t, server_is):
+    """Each execution in it is rewritten where it must be, and answered in its place."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    separator = b"\x80" if client.session.tds < TDS72 else b"\xff"
+    seen = {}
+    for one in (client, direct):
+        handles = [prepare(one), prepare(one, "SELECT @n * 10 AS n")]
+        move(other)
+        calls = [rpc_payload(EXECUTE, [handles[0], 1], tds=TDS71), rpc_payload(10, ["SELECT 'middle' AS t"], tds=TDS71),
+                 rpc_payload(EXECUTE, [handles[1], 2], tds=TDS71), rpc_payload("sp_execute", [handles[0], 3], tds=TDS71),
+                 rpc_payload(PREPEXEC, [handle_parameter(), "", "SELECT 'last' AS t"], tds=TDS71)]
+        one.run(one.session.send(PACKET_RPC, all_headers(0, one.session.tds) + separator.join(calls)))
+        answer = one.receive()
+        assert answer.rows == [[2], ["middle"], [20], [4], ["last"]], answer.rows
+        assert one.rpc(EXECUTE, answer.return_values[-1][2]).rows == [["last"]]
+        seen[one] = facts(answer, answer.return_values[-1][2])
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_a_statement_is_prepared_once_on_each_connection(t, server_is):
+    """Executed again where it was prepared anew it has a real handle from then on."""
+    server, proxy, client, other, _ = scene(t, server_is, 2)
+    handle = prepare(client)
+    client.send("WAITFOR DELAY '00:00:00.200'"), other.query("SELECT 1"), client.receive()
+    for n in range(10):
+        assert client.rpc(EXECUTE, handle, n).rows == [[n + 1]]
+    handles = [server.state(s["spid"])["prepared handles"] for s in server.sessions() if s["library"]]
+    assert all(len(h.split(",")) <= 1 for h in handles), handles
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+def test_max_prepared_per_connection(t):
+    """The server connection keeps no more than so many; the client's handles all live."""
+    server, proxy, client, other, _ = scene(t, "announcing", bucket={"max_prepared_per_connection": 4})
+    handles = [prepare(client, f"SELECT @n + {n} AS n") for n in range(12)]
+    for _ in range(2):
+        for n, handle in enumerate(handles):
+            assert client.rpc(EXECUTE, handle, 100).rows == [[100 + n]]
+    wait_free(proxy, "in the end")
+    if MODE == "transaction":
+        kept = [server.state(s["spid"])["prepared handles"] for s in server.sessions() if s["requests"] > 12]
+        assert all(len([h for h in one.split(",") if h]) <= 5 for one in kept), kept
+
+
+@timeout(60)
+@cases(server_is=SERVERS, how=["bit", "name"])
+def test_a_clients_reset_takes_its_handles(t, server_is, how):
+    """And nobody else's."""
+    server, proxy, client, other, _ = scene(t, server_is)
+    mine, theirs = prepare(client), prepare(other, "SELECT @n + 100 AS n")
+    if how == "bit":
+        reset(client)
+    else:
+        assert not client.rpc("sp_reset_connection").errors
+    assert numbers(client.rpc(EXECUTE, mine, 1)) == [8179]
+    assert other.rpc(EXECUTE, theirs, 1).rows == [[101]]
+    again = prepare(client)
+    assert client.rpc(EXECUTE, again, 1).rows == [[2]] and other.rpc(EXECUTE, theirs, 2).rows == [[102]]
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_what_cannot_be_prepared(t, server_is):
+    """The server's own errors, no handle, nothing held; and again when it is executed elsewhere after its table is gone."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    seen = {}
+    for one, name in ((client, "a"), (direct, "b")):
+        answers = [facts(one.rpc(PREPARE, handle_parameter(), "", "SELEC 1 FROM")), facts(one.rpc(PREPEXEC, handle_parameter(), "", "SELECT ("))]
+        one.query("CREATE TABLE dbo.here (n int)")
+        handle = prepare(one, "SELECT n FROM dbo.here", "")
+        one.query("DROP TABLE dbo.here")
+        if one is client:
+            move(other)
+        answers.append(numbers(one.rpc(EXECUTE, handle))[0])
+        one.query("CREATE TABLE dbo.here (n int); INSERT INTO dbo.here VALUES (3)")
+        assert one.rpc(EXECUTE, handle).rows == [[3]], "the handle is alive"
+        one.query("DROP TABLE dbo.here")
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_prepared_in_a_transaction(t, server_is):
+    server, proxy, client, other, _ = scene(t, server_is)
+    client.query("CREATE TABLE dbo.kept (n int)")
+    handle = prepare(client, "INSERT INTO dbo.kept VALUES (@n); SELECT @@TRANCOUNT AS t")
+    move(other)
+    client.query("BEGIN TRAN")
+    assert client.rpc(EXECUTE, handle, 1).rows == [[1]]
+    wait_pinned(proxy, "transaction", "begun")
+    assert client.rpc(EXECUTE, handle, 2).rows == [[1]]
+    client.query("ROLLBACK")
+    wait_free(proxy, "rolled back")
+    move(other)
+    assert client.rpc(EXECUTE, handle, 3).rows == [[0]]
+    assert other.query("SELECT n FROM dbo.kept").rows == [[3]]
+
+
+@timeout(60)
+def test_options_of_when_it_was_prepared(t):
+    """QUOTED_IDENTIFIER and ANSI_NULLS are those of the moment when it is prepared, wherever that is done again."""
+    server, proxy, client, other, direct = scene(t, "announcing")
+    for one in (client, direct):
+        one.query("SET QUOTED_IDENTIFIER OFF")
+        handle = prepare(one, 'SELECT "text" AS t', "")
+        one.query("SET QUOTED_IDENTIFIER ON")
+        here = outcome(one.rpc(EXECUTE, handle))
+        if one is client:
+            move(other)
+            client_answers = here, outcome(one.rpc(EXECUTE, handle))
+        else:
+            assert client_answers == (here, outcome(one.rpc(EXECUTE, handle)))
