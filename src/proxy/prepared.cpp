@@ -19,6 +19,7 @@ static std::string key_of(const tds_prepared_text &text, const tds_session_state
     add_part(key, view(text.declaration));
     add_part(key, view(text.statement));
     add_part(key, settings.database);
+    // A server may parse it by what is set when it is prepared.
     add_part(key, settings[tds_option::quoted_identifier]);
     add_part(key, settings[tds_option::ansi_nulls]);
     return key;
@@ -41,8 +42,6 @@ prepared_ptr prepared_intern(prepared_table &table, tds_request_reader *reader, 
         made->effect = effect_of(text, reader, version);
         made->text = std::move(text);
         made->database = settings.database;
-        made->quoted_identifier = settings[tds_option::quoted_identifier];
-        made->ansi_nulls = settings[tds_option::ansi_nulls];
         known = kept = std::move(made);
     }
     return kept;

@@ -20,9 +20,8 @@
 
 struct prepared_statement {
     tds_prepared_text text;
-    // In force when it was prepared; a handle keeps them: the names in it are looked up there, and it was parsed so.
-    std::string database, quoted_identifier, ansi_nulls;
-    tsql_effect effect; // of one execution
+    std::string database; // where it was prepared, and where it runs, wherever the session is meanwhile
+    tsql_effect effect;   // of one execution
 };
 using prepared_ptr = std::shared_ptr<const prepared_statement>;
 

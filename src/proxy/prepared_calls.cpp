@@ -110,14 +110,6 @@ bool prepared_look(client_session *s, bool resets, std::vector<uint8_t> &tokens)
 
 // ---- where it runs ---------------------------------------------------------------------------------------------
 
-static void want_option(const client_session *s, tds_session_state &state, tds_option option,
-                        const std::string &value) {
-    if (!value.empty())
-        state[option] = value;
-    else if (!state[option].empty() && (s->talk->who->flags2 & tds_flags2_odbc))
-        state[option] = "ON"; // what ODBC's logins begin with
-}
-
 settings_ptr prepared_wanted(client_session *s, bool resets) {
     const shared_session &sh = *s->talk->shared;
     const settings_ptr &own = s->talk->settings;
@@ -127,11 +119,11 @@ settings_ptr prepared_wanted(client_session *s, bool resets) {
         prepared_ptr statement = call.proc == tds_proc::execute ? statement_of(s, call) : nullptr;
         if (statement == nullptr || (!resets && prepared_here(s->server->prepared, statement.get()) != 0))
             continue;
+        if (statement->database == own->database)
+            continue;
         tds_session_state state = *own;
         state.database = statement->database;
-        want_option(s, state, tds_option::quoted_identifier, statement->quoted_identifier);
-        want_option(s, state, tds_option::ansi_nulls, statement->ansi_nulls);
-        return state == *own ? own : settings_intern(s->root->settings, std::move(state));
+        return settings_intern(s->root->settings, std::move(state));
     }
     return own;
 }
@@ -258,10 +250,10 @@ bool prepared_place(client_session *s, bytes payload, bool resets, std::vector<u
 
 // The call's head is longer than any that is known: it goes on as it is, but never with a handle that was not read.
 static void let_go(placing &m, tds_request_reader *reader, tds_request_info &info) {
-    tds_rpc_call call;
-    if (!tds_request_let_go(reader, call))
-        m.s->talk->shared->track.handles_unknown = true; // it prepares something
-    else if (call.options_at > call.at) {
+    tds_rpc_call call = tds_request_let_go(reader);
+    if (call.proc == tds_proc::prepare || call.proc == tds_proc::prepexec) {
+        expect(m, kind_t::real, call, nullptr);
+    } else if (call.proc != tds_proc::other) {
         tds_put_no_procedure(call, m.p.tail, m.out);
         m.p.tail.clear();
     }

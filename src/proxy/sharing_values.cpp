@@ -54,7 +54,8 @@ static bool placeable(const client_session *s) {
 }
 
 bool values_foreign(const client_session *s, const server_conn *c) {
-    return !identity_fits(s, c) && wants_identity(s) && placeable(s);
+    bool as_new = c->identity_token == 0; // SCOPE_IDENTITY() is NULL there
+    return !identity_fits(s, c) && wants_identity(s) && (placeable(s) || as_new);
 }
 
 bool values_lost_by_reset(const client_session *s) {

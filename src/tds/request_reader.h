@@ -109,9 +109,8 @@ void tds_request_end(tds_request_reader *);
 // Between two feeds: from this payload offset on nothing may be passed on, if calls of prepared statements are to be
 // changed: one may have begun there whose head is not complete.
 uint64_t tds_request_held(const tds_request_reader *);
-// That call is passed on as it is: its head will not come. Whether it executes or ends a statement; if it does, `call`
-// is what is known of it.
-[[nodiscard]] bool tds_request_let_go(tds_request_reader *, tds_rpc_call &call);
+// That call is passed on as it is: its head will not come. What is known of it; proc `other`: there is none.
+tds_rpc_call tds_request_let_go(tds_request_reader *);
 
 // Appends to `out` the payload with other text in the place that `info` names; UTF-16LE. An NVARCHAR that becomes
 // longer than 8000 bytes is turned into NVARCHAR(max). False, and nothing is appended: there is no such place, or the

@@ -1,5 +1,6 @@
 // RPC (MS-TDS 2.2.6.6): calls one behind the other, each a name or a number, options and parameters.
 #include <algorithm>
+#include <utility>
 
 #include "tds/bytes.h"
 #include "tds/request_reader_steps.h"
@@ -200,10 +201,7 @@ uint64_t tds_request_held(const tds_request_reader *r) {
     return r->head_due ? r->call.at : r->base;
 }
 
-bool tds_request_let_go(tds_request_reader *r, tds_rpc_call &call) {
-    if (!r->head_due)
-        return false;
-    r->head_due = false;
-    call = r->call;
-    return call.proc == tds_proc::execute || call.proc == tds_proc::unprepare;
+tds_rpc_call tds_request_let_go(tds_request_reader *r) {
+    bool due = std::exchange(r->head_due, false);
+    return due ? r->call : tds_rpc_call();
 }

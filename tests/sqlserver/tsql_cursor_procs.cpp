@@ -206,7 +206,7 @@ int32_t prepare_cursor(frame &f, const std::string &text, const std::string &par
     if (wrong)
         fail(8180, 16, 1, "Statement(s) could not be prepared.");
     int32_t handle = f.s->next_cursor_handle++;
-    f.s->cursor_handles[handle] = {text, parameters};
+    f.s->cursor_handles[handle] = {text, parameters, false, f.s->db};
     return handle;
 }
 

@@ -40,6 +40,7 @@ struct prepared {
     std::string text;
     std::string parameters;
     bool call = false; // `text` names a procedure: sp_prepexecrpc
+    std::string db;    // where it was prepared: it runs there, wherever the session is meanwhile
 };
 
 // INSERT BULK whose data is due.

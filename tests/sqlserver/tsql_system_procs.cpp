@@ -82,7 +82,7 @@ int32_t new_handle(frame &f, const std::string &text, const std::string &paramet
         send_message(f, *wrong);
     if (wrong)
         fail(8180, 16, 1, "Statement(s) could not be prepared.");
-    return keep_prepared(s, {text, parameters, false});
+    return keep_prepared(s, {text, parameters, false, s->db});
 }
 
 // sp_prepare @handle OUTPUT, @params, @stmt [, @options]
@@ -141,7 +141,10 @@ flow sp_execute(frame &f, arguments_t &all, int32_t &status) {
     prepared p = find_handle(f, all[0]);
     if (p.call)
         return call_with_rest(f, p.text, all, 1, status);
-    return run_prepared(f, p.text, p.parameters, all, 1);
+    std::string db = std::exchange(f.s->db, p.db);
+    flow r = run_prepared(f, p.text, p.parameters, all, 1);
+    f.s->db = db;
+    return r;
 }
 
 // sp_prepexec @handle OUTPUT, @params, @stmt, values...
@@ -166,7 +169,7 @@ flow sp_prepexecrpc(frame &f, arguments_t &all, int32_t &status) {
     std::string name = convert(all[1].val, all[1].type, t_max).text;
     if (!all[0].val.null)
         f.s->handles.erase(static_cast<int32_t>(convert(all[0].val, all[0].type, t_bigint).i64));
-    all[0].val = value_int(keep_prepared(f.s, {name, "", true}));
+    all[0].val = value_int(keep_prepared(f.s, {name, "", true, f.s->db}));
     all[0].type = t_int;
     all[0].output = true;
     return call_with_rest(f, name, all, 2, status);

@@ -217,6 +217,7 @@ void put_login_ack(std::string &o, uint32_t client_version, std::string_view pro
 void put_return_value(std::string &o, tds version, uint16_t ordinal, std::string_view name, const type_info &type,
                       const value &v) {
     put_u8(o, 0xAC);
+    size_t at = o.size();
     put_u16(o, ordinal);
     put_b_varchar(o, name);
     put_u8(o, 1); // an output parameter
@@ -224,6 +225,11 @@ void put_return_value(std::string &o, tds version, uint16_t ordinal, std::string
     put_u16(o, 0);
     column_format format = put_type_info(o, type, version, true, false);
     put_value(o, format, v);
+    if (version < tds::v72) { // a length stands there instead
+        size_t length = o.size() - at - 2;
+        o[at] = static_cast<char>(length & 0xff);
+        o[at + 1] = static_cast<char>(length >> 8 & 0xff);
+    }
 }
 
 void put_columns(std::string &o, tds version, const stream_features &features, const std::vector<column> &columns,
