@@ -53,7 +53,8 @@ static void note_executed(const client_session *s, const tds_rpc_call &call, tsq
 }
 
 static void put_unknown(const client_session *s, int32_t handle, std::vector<uint8_t> &tokens) {
-    std::string text = "Could not find prepared statement with handle " + std::to_string(handle) + ".";
+    std::string text = "Could not find prepared statement with handle ";
+    text.append(std::to_string(handle)).append(".");
     tds_notice notice;
     notice.number = 8179;
     notice.state = 3;
