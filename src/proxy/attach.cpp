@@ -54,12 +54,9 @@ static attach_step next_step(const client_session *s, server_conn *c) {
     return clean ? attach_step::clean : prepare ? attach_step::prepare : attach_step::serve;
 }
 
-const settings_ptr &attach_target(const client_session *s) {
-    return sharing(s) && s->talk->shared->wanted ? s->talk->shared->wanted : s->talk->settings;
-}
-
 std::string attach_prepare_batch(const server_conn *c, bool reset) {
-    return tds_state_batch(reset ? after_reset(c) : *c->settings, *attach_target(c->client));
+    std::string sql = tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
+    return sql.empty() ? "SELECT 1" : sql; // nothing but the reset, before a batch of the proxy's own
 }
 
 static void serve(client_session *s) {

@@ -13,8 +13,6 @@
 #include <cstdint>
 #include <string>
 
-#include "proxy/settings.h"
-
 struct client_session;
 struct server_conn;
 struct tds_login_answer;
@@ -33,8 +31,6 @@ void attach_go_on(client_session *);
 // What the session's own reset asked for is done, or what was put right between two of its requests: it goes on with
 // the request.
 void attach_reset_done(client_session *);
-// The settings that its server connection is put into.
-const settings_ptr &attach_target(const client_session *);
 // The batch that puts the connection into its client's settings, behind a reset or not.
 std::string attach_prepare_batch(const server_conn *, bool reset);
 // ... or the server has refused that login.

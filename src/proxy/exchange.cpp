@@ -142,8 +142,7 @@ static step start_client_reset(client_session *s, uint8_t bits, bool transaction
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     dialogue &d = *s->talk;
     if (s->server->pristine || d.reset_done) {
-        d.reset_ack = true;
-        d.reset_done = false;
+        d.reset_ack = d.reset_done = true;
         return step::go_on;
     }
     bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
@@ -174,6 +173,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = false;
+    d.reset_done = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
     if (rides || (bits & tds_status_reset))
@@ -215,42 +215,32 @@ static bool answered_here(client_session *s, std::span<const uint8_t> in, uint8_
 }
 
 // What must be so on its server connection when the request runs there. step::wait: a batch sees to it first.
-static step settle_place(client_session *s) {
+static step settle_prepared(client_session *s, std::span<const uint8_t> in) {
     if (!sharing(s))
         return step::go_on;
     server_conn *c = s->server;
-    shared_session &sh = *s->talk->shared;
-    bool exposed = !c->reset_rides && prepared_exposed(s);
-    settings_ptr wanted = prepared_wanted(s, c->reset_rides);
-    bool there = wanted == (c->reset_rides ? s->talk->settings : c->settings);
-    if (there && !exposed)
+    prepared_need need = prepared_needs(s, in);
+    if (need == prepared_need::nothing)
         return step::go_on;
     session_move(s, session_state::connecting);
     c->midway = true;
-    if (exposed) {
-        prepared_retire(c->prepared);
-        server_task_start(c, server_task::unprepare);
-    } else if (values_unread(c)) {
-        server_task_start(c, server_task::keep);
-    } else {
-        sh.wanted = std::move(wanted);
-        uint8_t reset = c->reset_rides ? tds_status_reset : uint8_t{0};
-        c->reset_rides = false;
-        server_task_start(c, server_task::prepare, reset);
+    c->reset_rides = false;
+    switch (need) {
+    case prepared_need::reset_first: server_task_start(c, server_task::prepare, tds_status_reset); break;
+    case prepared_need::prepare: server_task_start(c, server_task::make); break;
+    default: server_task_start(c, server_task::unprepare); break;
     }
     return step::wait;
 }
 
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
-static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
+static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t bits) {
     if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
         sharing_unpin(s);
         attach_give_back(s, "state that no reset takes back");
     }
     if (s->server != nullptr)
         return step::go_on;
-    if (type == tds_type_bulk && sharing(s))
-        return protocol_error(s, "bulk load data without INSERT BULK");
     apply_reset_detached(s, bits);
     if (answered_here(s, in, bits))
         return step::go_on;
@@ -293,7 +283,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
     if (arrived == tds_arrival::more && (s->server == nullptr || sharing(s)))
         return step::wait;
-    if (step next = find_server(s, in, h.type, bits); next != step::go_on || d.swallowing)
+    if (step next = find_server(s, in, bits); next != step::go_on || d.swallowing)
         return next;
     if (h.type == tds_type_rpc && in.size() < h.length)
         return step::wait; // for its name
@@ -302,7 +292,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     uint8_t forward = 0;
     if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
-    if (step next = forward == 0 ? settle_place(s) : step::go_on; next != step::go_on)
+    if (step next = forward == 0 ? settle_prepared(s, in) : step::go_on; next != step::go_on)
         return next;
     d.reset_named = h.type == tds_type_rpc &&
                     tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");

@@ -107,9 +107,11 @@ void exchange_refuse_request(client_session *s, const tds_login_answer &answer) 
 // The client takes its request back before a server had it: that is answered, then the attention.
 void exchange_cancel_waiting(client_session *s) {
     size_t size = 0;
-    // A reset that the request asked for cannot be taken back: the attention follows the request.
+    // A reset that the request asked for cannot be taken back; one in a transaction may end that when it is cancelled
+    // (XACT_ABORT): the attention follows the request.
     bool resetting = s->server != nullptr && (s->server->client_resets || s->server->midway);
-    if (resetting || !tds_find_attention(iobuf_pending(s->in), size))
+    bool in_transaction = s->state == session_state::settling && s->talk->shared->track.transaction;
+    if (resetting || in_transaction || !tds_find_attention(iobuf_pending(s->in), size))
         return;
     log_debug("request cancelled before it was sent", {{"session", s->id}});
     sharing_drop_request(s);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "tds/packet.h"
+#include "tds/request_build.h"
+#include "tds/utf16.h"
 
 static constexpr size_t few = 64; // not worth a sweep
 
@@ -25,12 +27,18 @@ static std::string key_of(const tds_prepared_text &text, const tds_session_state
     return key;
 }
 
-static tsql_effect effect_of(const tds_prepared_text &text, tds_request_reader *reader, uint32_t version) {
+// The text of a parameter, and what it does when it is run.
+static std::string read_text(const std::vector<uint8_t> &bare_parameter, tds_request_reader *reader, uint32_t version,
+                             tsql_effect &effect) {
     tds_request_info info;
+    std::vector<uint8_t> payload = tds_prepared_payload(bare_parameter, version);
     tds_request_begin(reader, tds_type_rpc, version, false, info);
-    tds_request_feed(reader, tds_prepared_payload(text, version));
+    tds_request_feed(reader, payload);
     tds_request_end(reader);
-    return std::move(info.effect);
+    effect = std::move(info.effect);
+    if (info.place.kind == tds_text_place::kind_t::none)
+        return {};
+    return tds_utf8(std::span(payload).subspan(info.place.at, info.place.bytes));
 }
 
 prepared_ptr prepared_intern(prepared_table &table, tds_request_reader *reader, uint32_t version,
@@ -39,7 +47,9 @@ prepared_ptr prepared_intern(prepared_table &table, tds_request_reader *reader, 
     prepared_ptr kept = known.lock();
     if (!kept) {
         auto made = std::make_shared<prepared_statement>();
-        made->effect = effect_of(text, reader, version);
+        tsql_effect none;
+        made->declaration = read_text(text.declaration, reader, version, none);
+        made->statement = read_text(text.statement, reader, version, made->effect);
         made->text = std::move(text);
         made->database = settings.database;
         known = kept = std::move(made);
@@ -131,10 +141,20 @@ void prepared_clear(prepared_list &list) {
     list.unused.clear();
 }
 
-void prepared_retire(prepared_list &list) {
-    for (const prepared_on_server &p : list.known)
-        list.unused.push_back(p.handle);
-    list.known.clear();
+bool prepared_retire(prepared_list &list, const std::vector<prepared_ptr> &but) {
+    auto stays = [&](const prepared_on_server &p) {
+        return std::find(but.begin(), but.end(), p.statement) != but.end();
+    };
+    auto others = std::partition(list.known.begin(), list.known.end(), stays);
+    for (auto p = others; p != list.known.end(); ++p)
+        list.unused.push_back(p->handle);
+    bool any = others != list.known.end();
+    list.known.erase(others, list.known.end());
+    return any;
+}
+
+void prepared_remove(prepared_list &list, const prepared_statement *statement) {
+    std::erase_if(list.known, [&](const prepared_on_server &p) { return p.statement.get() == statement; });
 }
 
 std::string prepared_end_batch(const prepared_list &list) {
@@ -142,4 +162,19 @@ std::string prepared_end_batch(const prepared_list &list) {
     for (int32_t handle : list.unused)
         sql.append("EXEC sp_unprepare ").append(std::to_string(handle)).append(";");
     return sql;
+}
+
+static std::string use(const std::string &database) {
+    return std::string("USE ").append(tds_quote_name(database)).append(";");
+}
+
+std::string prepared_make_batch(const prepared_statement &statement, const std::string &database) {
+    bool elsewhere = statement.database != database;
+    std::string sql = elsewhere ? use(statement.database) : "";
+    sql.append("DECLARE @tdsbouncer int;EXEC sp_prepare @tdsbouncer OUTPUT,")
+        .append(tds_quote_text(statement.declaration));
+    sql.append(",").append(tds_quote_text(statement.statement)).append(";");
+    if (elsewhere)
+        sql.append(use(database));
+    return sql.append("SELECT CAST(@tdsbouncer AS nvarchar(12))");
 }

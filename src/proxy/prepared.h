@@ -20,8 +20,9 @@
 
 struct prepared_statement {
     tds_prepared_text text;
-    std::string database; // where it was prepared, and where it runs, wherever the session is meanwhile
-    tsql_effect effect;   // of one execution
+    std::string declaration, statement; // `text` as it is read, UTF-8; no statement: it cannot be read
+    std::string database;               // where it was prepared, and where it runs, wherever the session is meanwhile
+    tsql_effect effect;                 // of one execution
 };
 using prepared_ptr = std::shared_ptr<const prepared_statement>;
 
@@ -73,7 +74,10 @@ int32_t prepared_here(prepared_list &, const prepared_statement *);
 // It is now. One that it had before, and those used least recently beyond `most`, become unused.
 void prepared_add(prepared_list &, prepared_ptr, int32_t handle, size_t most);
 void prepared_clear(prepared_list &);
-// All of them become unused.
-void prepared_retire(prepared_list &);
+// All but these become unused. False: there were no others.
+[[nodiscard]] bool prepared_retire(prepared_list &, const std::vector<prepared_ptr> &but);
+void prepared_remove(prepared_list &, const prepared_statement *);
 // The batch that ends the unused ones: statements, each with a semicolon.
 std::string prepared_end_batch(const prepared_list &);
+// The batch that prepares one on a connection that is in `database`; its last row is the handle.
+std::string prepared_make_batch(const prepared_statement &, const std::string &database);

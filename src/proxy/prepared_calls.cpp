@@ -5,9 +5,11 @@
 #include "proxy/proxy.h"
 #include "proxy/sharing.h"
 #include "tds/bytes.h"
+#include "tds/handle_text.h"
 #include "tds/packet.h"
 #include "tds/packet_stream.h"
 #include "tds/response.h"
+#include "tds/utf16.h"
 
 using kind_t = prepared_answer::kind_t;
 using bytes = std::span<const uint8_t>;
@@ -60,7 +62,7 @@ static void put_unknown(const client_session *s, int32_t handle, std::vector<uin
     notice.state = 3;
     notice.severity = 16;
     notice.text = text;
-    notice.server_name = "tdsbouncer";
+    notice.server_name = s->bucket->server_name;
     notice.line = 1;
     uint32_t version = s->talk->who->version;
     tds_put_notice(tokens, version, notice);
@@ -94,7 +96,8 @@ bool prepared_look(client_session *s, bool resets, std::vector<uint8_t> &tokens)
     for (const tds_rpc_call &call : info.heads)
         if (call.proc == tds_proc::execute)
             note_executed(s, call, info.effect, info.calls_count == 1);
-    if (resets || info.calls_count != info.heads.size())
+    // With a transaction's descriptor it may be another error: the server's.
+    if (resets || info.descriptor != 0 || info.calls_count != info.heads.size())
         return false;
     if (info.calls_count == 1 && is_unknown(s, info.heads.front())) {
         put_unknown(s, info.heads.front().first, tokens);
@@ -109,31 +112,121 @@ bool prepared_look(client_session *s, bool resets, std::vector<uint8_t> &tokens)
     return true;
 }
 
-// ---- where it runs ---------------------------------------------------------------------------------------------
+// ---- what it needs ---------------------------------------------------------------------------------------------
 
-settings_ptr prepared_wanted(client_session *s, bool resets) {
-    const shared_session &sh = *s->talk->shared;
-    const settings_ptr &own = s->talk->settings;
-    if (!sh.request)
-        return own;
-    for (const tds_rpc_call &call : sh.request->heads) {
-        prepared_ptr statement = call.proc == tds_proc::execute ? statement_of(s, call) : nullptr;
-        if (statement == nullptr || (!resets && prepared_here(s->server->prepared, statement.get()) != 0))
-            continue;
-        if (statement->database == own->database)
-            continue;
-        tds_session_state state = *own;
-        state.database = statement->database;
-        return settings_intern(s->root->settings, std::move(state));
-    }
-    return own;
-}
-
-bool prepared_exposed(const client_session *s) {
+bool prepared_by_text(const client_session *s) {
     static constexpr tsql_state by_number = tsql_handle | tsql_dynamic | tsql_unknown;
     const shared_session &sh = *s->talk->shared;
-    return sh.request && !s->server->prepared.known.empty() &&
-           ((sh.request->effect.turned_on | sh.foreseen) & by_number);
+    return sh.request && ((sh.request->effect.turned_on | sh.foreseen) & by_number);
+}
+
+static bytes text_in(const shared_session &sh, bytes payload) {
+    const tds_text_place &place = sh.request->place;
+    if (sh.reader || place.kind == tds_text_place::kind_t::none || place.at + place.bytes > payload.size())
+        return {};
+    return payload.subspan(static_cast<size_t>(place.at), static_cast<size_t>(place.bytes));
+}
+
+// Statements that the text names.
+static std::vector<prepared_ptr> named_in_text(const shared_session &sh, bytes payload) {
+    std::vector<prepared_ptr> named;
+    for (const tds_handle_use &use : tds_handles_in_text(text_in(sh, payload)))
+        if (prepared_ptr statement = prepared_find(sh.prepared->book, use.handle); statement != nullptr)
+            named.push_back(std::move(statement));
+    return named;
+}
+
+// Statements that the calls execute, and that cannot be prepared by a call where they are not: one that runs in another
+// database, one that runs several times.
+static void add_called(client_session *s, std::vector<prepared_ptr> &needed) {
+    const shared_session &sh = *s->talk->shared;
+    std::vector<prepared_ptr> called;
+    for (const tds_rpc_call &call : sh.request->heads) {
+        prepared_ptr statement = call.proc == tds_proc::execute ? statement_of(s, call) : nullptr;
+        if (statement == nullptr)
+            continue;
+        bool again = std::find(called.begin(), called.end(), statement) != called.end();
+        if (again || statement->database != s->talk->settings->database)
+            needed.push_back(statement);
+        if (!again && called.size() < prepared_handles_max / 16)
+            called.push_back(std::move(statement));
+    }
+}
+
+prepared_need prepared_needs(client_session *s, std::span<const uint8_t> in) {
+    shared_session &sh = *s->talk->shared;
+    bool text = prepared_by_text(s);
+    if (!text && !sh.prepared)
+        return prepared_need::nothing;
+    std::vector<prepared_ptr> needed;
+    if (text && sh.prepared)
+        needed = named_in_text(sh, sharing_payload(s, in));
+    if (text && !s->server->reset_rides && prepared_retire(s->server->prepared, needed))
+        return prepared_need::end_others;
+    if (!sh.prepared)
+        return prepared_need::nothing;
+    needed.insert(needed.end(), sh.prepared->ahead.begin(), sh.prepared->ahead.end());
+    add_called(s, needed);
+    for (prepared_ptr &statement : needed) {
+        if (sh.prepared->unpreparable || statement->statement.empty())
+            continue;
+        if (s->server->reset_rides)
+            return prepared_need::reset_first;
+        if (prepared_here(s->server->prepared, statement.get()) != 0)
+            continue;
+        sh.prepared->needed = std::move(statement);
+        return prepared_need::prepare;
+    }
+    return prepared_need::nothing;
+}
+
+void prepared_foresee(client_session *s) {
+    const shared_session &sh = *s->talk->shared;
+    if (!sh.prepared)
+        return;
+    for (const tds_rpc_call &call : sh.request->heads)
+        if (prepared_ptr statement = call.proc == tds_proc::execute ? statement_of(s, call) : nullptr; statement)
+            sh.prepared->ahead.push_back(std::move(statement));
+}
+
+bool prepared_place_text(client_session *s, bytes payload, std::vector<uint8_t> &out) {
+    shared_session &sh = *s->talk->shared;
+    if (!sh.prepared)
+        return false;
+    bytes text = text_in(sh, payload);
+    std::vector<uint8_t> placed;
+    size_t from = 0;
+    for (const tds_handle_use &use : tds_handles_in_text(text)) {
+        prepared_ptr statement = prepared_find(sh.prepared->book, use.handle);
+        int32_t here = statement ? prepared_here(s->server->prepared, statement.get()) : 0;
+        if (here == 0)
+            continue;
+        placed.insert(placed.end(), text.begin() + static_cast<ptrdiff_t>(from),
+                      text.begin() + static_cast<ptrdiff_t>(use.at));
+        std::string number = std::to_string(here);
+        tds_utf16_append(number, number.size(), placed);
+        from = use.at + use.bytes;
+        if (!use.ends)
+            continue;
+        prepared_forget(sh.prepared->book, use.handle);
+        prepared_remove(s->server->prepared, statement.get());
+    }
+    placed.insert(placed.end(), text.begin() + static_cast<ptrdiff_t>(from), text.end());
+    return from > 0 && tds_request_put_text(payload, *sh.request, placed, out);
+}
+
+void prepared_ended(client_session *s, bool good) {
+    if (!good)
+        s->server->dirty = true; // a reset ends them
+    s->server->prepared.unused.clear();
+}
+
+void prepared_made(client_session *s, int32_t handle) {
+    prepared_session &p = prepared_of(s);
+    if (handle != 0)
+        prepared_add(s->server->prepared, p.needed, handle, s->bucket->conf->max_prepared_per_connection);
+    p.unpreparable = handle == 0;
+    p.needed.reset();
 }
 
 // ---- the request -----------------------------------------------------------------------------------------------
@@ -147,19 +240,7 @@ struct placing {
 };
 
 static void expect(placing &m, kind_t kind, const tds_rpc_call &call, prepared_ptr statement) {
-    auto &answers = m.p.answers;
-    if (kind == kind_t::text && !answers.empty() && answers.back().kind == kind_t::text &&
-        answers.back().call + answers.back().count == call.index)
-        ++answers.back().count;
-    else
-        answers.push_back({kind, call.index, 1, std::move(statement)});
-}
-
-// It has been prepared earlier in this message: its handle there is not known yet.
-static bool on_its_way(const placing &m, const prepared_statement *statement) {
-    return std::any_of(m.p.answers.begin(), m.p.answers.end(), [&](const prepared_answer &a) {
-        return a.kind == kind_t::moved && a.statement.get() == statement;
-    });
+    m.p.answers.push_back({kind, call.index, std::move(statement)});
 }
 
 static void put_nobodys(placing &m, const tds_rpc_call &call, bytes head) {
@@ -180,10 +261,8 @@ static void put_execute(placing &m, const tds_rpc_call &call, bytes head) {
         return tds_put_handle(call, head, here, m.out);
     if (statement == nullptr)
         return is_real(m.s, call) ? tds_put_handle(call, head, call.first, m.out) : put_nobodys(m, call, head);
-    if (on_its_way(m, statement.get()) || m.p.answers.size() >= prepared_answers_max) {
-        tds_put_executesql(call, head, statement->text, m.out);
-        return expect(m, kind_t::text, call, nullptr);
-    }
+    if (m.p.answers.size() >= prepared_answers_max)
+        return put_nobodys(m, call, head);
     tds_put_prepexec(call, head, statement->text, m.out);
     expect(m, kind_t::moved, call, std::move(statement));
 }
@@ -296,9 +375,9 @@ std::span<const uint8_t> prepared_pass(client_session *s, const tds_piece &piece
 // ---- the answer ------------------------------------------------------------------------------------------------
 
 static prepared_answer *answer_of(prepared_session &p, uint32_t call) {
-    while (p.answer < p.answers.size() && p.answers[p.answer].call + p.answers[p.answer].count <= call)
+    while (p.answer < p.answers.size() && p.answers[p.answer].call < call)
         ++p.answer;
-    return p.answer < p.answers.size() && p.answers[p.answer].call <= call ? &p.answers[p.answer] : nullptr;
+    return p.answer < p.answers.size() && p.answers[p.answer].call == call ? &p.answers[p.answer] : nullptr;
 }
 
 // Below TDS 7.2 nothing tells but the order: the handle comes first.
@@ -315,13 +394,10 @@ static void decide(client_session *s, prepared_session &p, bool wide) {
     if (answer == nullptr)
         return;
     tds_return_value &v = p.returning;
-    uint16_t shift = answer->kind == kind_t::moved  ? tds_prepexec_shift
-                     : answer->kind == kind_t::text ? tds_executesql_shift
-                                                    : uint16_t{0};
-    if (handle && answer->kind != kind_t::text)
+    if (handle)
         v.fate = tds_return_fate::exchange;
-    else if (wide && tds_return_ordinal(v) >= shift)
-        tds_return_set_ordinal(v, static_cast<uint16_t>(tds_return_ordinal(v) - shift));
+    else if (wide && answer->kind == kind_t::moved && tds_return_ordinal(v) >= tds_prepexec_shift)
+        tds_return_set_ordinal(v, static_cast<uint16_t>(tds_return_ordinal(v) - tds_prepexec_shift));
 }
 
 // The whole RETURNVALUE of a handle is here.
@@ -371,6 +447,8 @@ void prepared_over(client_session *s) {
     p.answer = 0;
     p.calls_returned = 0;
     p.returning = {};
+    p.unpreparable = false;
+    p.ahead.clear();
     p.tail = {};
     p.passing = {};
     if (p.book.known.empty() && p.book.next == prepared_first_handle)

@@ -86,6 +86,7 @@ struct proxy_bucket {
     bool admitting = false;                          // the next ones are being started
     uint32_t closing = 0;                            // connections whose slots come free soon
     tds_product_version server_version;              // as the server said last; major 0: not yet
+    std::string server_name;                         // likewise; in errors that the proxy gives in the server's place
     announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
 

@@ -305,6 +305,8 @@ static void accepted(server_conn *c) {
     c->to_server.packet_size = c->packet_size;
     stream_set_tls(&c->conn, server_login_take_engine(c->login));
     c->answer = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
+    if (!c->answer->notices.empty())
+        c->bucket->server_name = c->answer->notices.front().server_name;
     server_login_destroy(c->login);
     c->login = nullptr;
     start_walker(c, *c->answer);

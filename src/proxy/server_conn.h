@@ -63,6 +63,7 @@ enum class server_task : uint8_t {
     ask,          // before it may be taken from its client: what nobody told
     procedure,    // likewise: the definition of a procedure that has run
     unprepare,    // likewise, or before a request: prepared statements that nobody needs there
+    make,         // before a request: a prepared statement that its text names
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest

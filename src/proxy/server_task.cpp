@@ -8,6 +8,7 @@
 #include "proxy/attach.h"
 #include "proxy/exchange.h"
 #include "proxy/pools.h"
+#include "proxy/prepared_calls.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
 #include "proxy/server_auth.h"
@@ -22,8 +23,9 @@ static constexpr uint64_t task_timeout = 10'000;         // a roll-back or a can
 static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is read: a procedure's definition
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none", "capability", "check",     "keep",   "prepare",   "client reset",
-                                            "ask",  "procedure",  "unprepare", "cancel", "roll back", "reset"};
+    static constexpr const char *names[] = {"none",         "capability", "check",     "keep",      "prepare",
+                                            "client reset", "ask",        "procedure", "unprepare", "make",
+                                            "cancel",       "roll back",  "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -76,6 +78,11 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
     case server_task::procedure: return sharing_question(c->client);
     case server_task::unprepare:
         return std::string("SELECT ").append(track_values_columns).append(";").append(prepared_end_batch(c->prepared));
+    case server_task::make:
+        return std::string("SELECT ")
+            .append(track_values_columns)
+            .append(";")
+            .append(prepared_make_batch(*c->client->talk->shared->prepared->needed, c->settings->database));
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
@@ -87,7 +94,7 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
 // Those whose answer is read.
 static bool asks(server_task task) {
     return task == server_task::keep || task == server_task::ask || task == server_task::procedure ||
-           task == server_task::unprepare;
+           task == server_task::unprepare || task == server_task::make;
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------
@@ -193,7 +200,7 @@ static void prepared(server_conn *c, server_task task) {
     }
     if (c->task_status & tds_status_reset)
         sharing_server_reset(c);
-    c->settings = attach_target(s);
+    c->settings = s->talk->settings;
     c->walker.session.database = c->settings->database;
     c->walker.session.language = c->settings->language;
     c->status_token = 0;
@@ -233,8 +240,8 @@ static void asked(server_conn *c, server_task task) {
     }
     read_rows(c, result, read);
     client_session *s = c->client;
-    if (task == server_task::unprepare)
-        return sharing_unprepared(s, c->task_failed ? nullptr : read);
+    if (task == server_task::unprepare || task == server_task::make)
+        return sharing_tidied(s, task, c->task_failed ? nullptr : read);
     sharing_asked(s, c->task_failed ? nullptr : read);
     exchange_settled(s);
 }
@@ -259,7 +266,8 @@ static void ended_well(server_conn *c, server_task task) {
     case server_task::keep: return kept(c);
     case server_task::ask:
     case server_task::procedure:
-    case server_task::unprepare: return asked(c, task);
+    case server_task::unprepare:
+    case server_task::make: return asked(c, task);
     case server_task::prepare:
     case server_task::client_reset:
         if ((c->task_status & tds_status_reset) && !c->walker.message.reset_seen)

@@ -1,6 +1,7 @@
 #include "proxy/sharing.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/log.h"
 #include "proxy/attach.h"
@@ -71,12 +72,13 @@ void sharing_begin(client_session *s, std::span<const uint8_t> in) {
     if (sh.request || read_whole(s, in))
         return;
     sh.foreseen = sh.request->effect.turned_on;
+    prepared_foresee(s);
     sh.scanner.reset(tsql_scanner_create());
     sh.reader.reset(tds_request_reader_create(sh.scanner.get()));
     begin_reading(s, sh.reader.get(), in.front());
 }
 
-static std::vector<uint8_t> payload_of(const client_session *s, std::span<const uint8_t> in) {
+std::vector<uint8_t> sharing_payload(const client_session *s, std::span<const uint8_t> in) {
     std::vector<uint8_t> payload;
     tds_packet_cursor c;
     tds_piece piece;
@@ -94,12 +96,14 @@ void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) 
         return;
     shared_session &sh = *s->talk->shared;
     bool calls = !sh.request->heads.empty(), values = !sh.request->effect.last_uses.empty();
-    if (sh.reader || (!calls && !values))
+    bool handles = prepared_by_text(s);
+    if (sh.reader || (!calls && !values && !handles))
         return;
-    std::vector<uint8_t> payload = payload_of(s, in), placed;
+    std::vector<uint8_t> payload = sharing_payload(s, in), placed;
     bool other = calls && prepared_place(s, payload, resets || s->server->reset_rides, sh.rewritten);
-    // The text, if there is a place for values in it, comes before all those calls: it is still where it was.
-    if (values && values_place(s, other ? sh.rewritten : payload, placed))
+    // The text, if there is a place for something in it, comes before all those calls: it is still where it was.
+    const std::vector<uint8_t> &now = other ? sh.rewritten : payload;
+    if ((handles && prepared_place_text(s, now, placed)) || (values && values_place(s, now, placed)))
         sh.rewritten = std::move(placed);
 }
 
@@ -131,7 +135,6 @@ void sharing_drop_request(client_session *s) {
     sh->taken_back = false;
     sh->replays_failed = 0;
     sh->foreseen = 0;
-    sh->wanted = nullptr;
     prepared_over(s);
 }
 
@@ -284,27 +287,16 @@ static void reset_named(client_session *s) {
     c->dirty = true; // nobody has said what it did
 }
 
-// A statement has run in settings of its own. What it runs ends with it: the session's own stay as they were.
-static void ran_elsewhere(client_session *s, tds_session_state &&now) {
-    session_track &t = s->talk->shared->track;
-    s->server->settings = settings_intern(s->root->settings, std::move(now));
-    if (t.ask_database || t.doubtful != 0)
-        s->server->unpoolable = true;
-    t.ask_database = false;
-    t.doubtful = 0;
-}
-
 void sharing_answered(client_session *s) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
     shared_session &sh = *d.shared;
     const tds_walk_message &m = c->walker.message;
     auto info = std::move(sh.request);
-    settings_ptr elsewhere = sh.wanted != d.settings ? sh.wanted : nullptr;
     bool taken_back = sh.taken_back;
     bool reset_by_name = d.reset_named && m.errors == 0;
     sharing_drop_request(s);
-    tds_session_state now = elsewhere ? *elsewhere : *d.settings;
+    tds_session_state now = *d.settings;
     if (m.database_seen)
         now.database = c->walker.session.database;
     if (m.language_seen)
@@ -321,10 +313,7 @@ void sharing_answered(client_session *s) {
     pin_set left = track_pins(sh.track) & static_cast<pin_set>(~pin_bit(pin_reason::transaction));
     c->dirty |= info->broken || info->effect.calls || left != 0;
     sh.request_type = info->type;
-    if (elsewhere)
-        ran_elsewhere(s, std::move(now));
-    else
-        set_settings(s, std::move(now));
+    set_settings(s, std::move(now));
     if (c->walker.options.drop_reset && !m.reset_seen) // who knows what it still has
         c->unpoolable = true;
     if (reset_by_name)
@@ -452,8 +441,7 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
     shared_session &sh = *s->talk->shared;
     server_conn *c = s->server;
     last_values read;
-    bool own = c->settings == s->talk->settings;
-    tds_session_state now = *c->settings;
+    tds_session_state now = *s->talk->settings;
     bool good = result != nullptr && !result->rows.empty();
     if (good && sh.asking_procedure) {
         good = track_read_values(result->rows.front(), 0, read);
@@ -476,25 +464,27 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
     if (good)
         c->identity_unread = c->status_unread = false;
     c->status_token = 0;
-    if (own)
-        set_settings(s, std::move(now));
+    set_settings(s, std::move(now));
     server_move(c, server_state::serving);
     sharing_settle(s);
 }
 
-void sharing_unprepared(client_session *s, const tds_small_result *result) {
+void sharing_tidied(client_session *s, server_task task, const tds_small_result *result) {
     server_conn *c = s->server;
     last_values read;
     bool good = result != nullptr && !result->rows.empty() && track_read_values(result->rows.front(), 0, read);
-    if (!good)
-        c->dirty = true; // a reset ends them
     if (good && s->bucket->conf->keep_last_values)
         values_store(c, read);
     else if (values_unread(c))
         s->talk->shared->kept.reset();
     c->identity_unread = c->status_unread = false;
     c->status_token = 0;
-    c->prepared.unused.clear();
+    if (task == server_task::unprepare) {
+        prepared_ended(s, good);
+    } else {
+        bool made = good && result->rows.size() > 1 && result->rows.back().size() == 1 && result->rows.back()[0];
+        prepared_made(s, made ? atoi(result->rows.back()[0]->c_str()) : 0);
+    }
     if (s->state != session_state::settling)
         return attach_reset_done(s);
     server_move(c, server_state::serving);

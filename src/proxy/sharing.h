@@ -17,7 +17,6 @@
 
 #include "proxy/procedures.h"
 #include "proxy/session_track.h"
-#include "proxy/settings.h"
 #include "tds/tsql_scan.h"
 
 struct client_session;
@@ -25,6 +24,7 @@ struct server_conn;
 struct proxy_bucket;
 struct tds_piece;
 struct prepared_session;
+enum class server_task : uint8_t;
 
 struct request_reader_deleter {
     void operator()(tds_request_reader *) const;
@@ -54,7 +54,6 @@ struct shared_session {
     uint64_t passed = 0;            // of a request that is read as it passes: bytes of its payload so far
     tsql_state foreseen = 0;        // what the beginning of such a request turns on
     std::unique_ptr<prepared_session> prepared; // proxy/prepared_calls; nullptr: it has prepared nothing
-    settings_ptr wanted; // what its connection is put in for the request under way, where that is not its own settings
     bool awaits_home = false;      // its last values are being read there, for another client to have the connection
     bool taken_back = false;       // the client has ended it with IGNORE, after a part of it was sent
     uint8_t replays_failed = 0;    // of the request under way
@@ -79,6 +78,8 @@ void sharing_begin(client_session *, std::span<const uint8_t> in);
 // It is about to be sent: a request that is all there is changed where it must be (shared_session.rewritten). `resets`:
 // the server resets the connection first.
 void sharing_place(client_session *, std::span<const uint8_t> in, bool resets);
+// The payload of the request at the head of `in`, as far as it is there.
+std::vector<uint8_t> sharing_payload(const client_session *, std::span<const uint8_t> in);
 // A piece of it passes: what goes to the server in its place.
 std::span<const uint8_t> sharing_pass(client_session *, const tds_piece &);
 // It will not be sent.
@@ -92,8 +93,8 @@ void sharing_settle(client_session *);
 std::string sharing_question(const client_session *);
 void sharing_asked(client_session *, const tds_small_result *);
 
-// Statements that had to end at the server are: result as above.
-void sharing_unprepared(client_session *, const tds_small_result *);
+// Prepared statements have been ended at the server, or one has been made there: result as above.
+void sharing_tidied(client_session *, server_task, const tds_small_result *);
 
 // Its server connection is in a state that no reset takes back.
 bool sharing_beyond_reset(const client_session *);

@@ -81,13 +81,6 @@ void tds_put_prepexec(const tds_rpc_call &call, bytes head, const tds_prepared_t
     put_parameter(text.statement, out);
 }
 
-void tds_put_executesql(const tds_rpc_call &call, bytes head, const tds_prepared_text &text,
-                        std::vector<uint8_t> &out) {
-    put_procedure(call, head, tds_proc::execute_sql, call.options & with_recompile, out);
-    put_parameter(text.statement, out);
-    put_parameter(text.declaration, out);
-}
-
 void tds_put_nothing(const tds_rpc_call &call, bytes head, std::vector<uint8_t> &out) {
     static constexpr uint8_t collation[] = {0x09, 0x04, 0xd0, 0x00, 0x34};
     put_procedure(call, head, tds_proc::execute_sql, 0, out);
@@ -106,13 +99,13 @@ void tds_put_no_procedure(const tds_rpc_call &call, bytes head, std::vector<uint
     put(out, head.subspan(in_head(call, call.options_at)));
 }
 
-std::vector<uint8_t> tds_prepared_payload(const tds_prepared_text &text, uint32_t version) {
+std::vector<uint8_t> tds_prepared_payload(bytes bare_parameter, uint32_t version) {
     std::vector<uint8_t> payload;
     if (tds_version_is_wide(version))
         put_u32le(payload, 4); // ALL_HEADERS: none
     put_u16le(payload, by_number);
     put_u16le(payload, static_cast<uint8_t>(tds_proc::execute_sql));
     put_u16le(payload, 0);
-    put_parameter(text.statement, payload);
+    put_parameter(bare_parameter, payload);
     return payload;
 }

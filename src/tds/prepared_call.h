@@ -3,7 +3,6 @@
 //
 //      sp_execute h, values    -> sp_execute H, values                             where the connection has a handle
 //                              -> sp_prepexec NULL out, params, stmt, values       where it has none
-//                              -> sp_executesql stmt, params, values               where one is on its way
 //      sp_prepare, sp_prepexec -> the same without a handle to be replaced
 //
 // Only the head of a call is looked at, tds_rpc_call as it stands in tds_request_info.heads; what follows it stays as
@@ -30,19 +29,16 @@ struct tds_prepared_text {
 void tds_put_handle(const tds_rpc_call &, std::span<const uint8_t> head, int32_t handle, std::vector<uint8_t> &out);
 // The head of sp_prepare or sp_prepexec with NULL for a handle.
 void tds_put_no_handle(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);
-// sp_execute as sp_prepexec, or as sp_executesql. Of its options only WITH RECOMPILE stays.
+// sp_execute as sp_prepexec. Of its options only WITH RECOMPILE stays.
 void tds_put_prepexec(const tds_rpc_call &, std::span<const uint8_t> head, const tds_prepared_text &,
                       std::vector<uint8_t> &out);
-void tds_put_executesql(const tds_rpc_call &, std::span<const uint8_t> head, const tds_prepared_text &,
-                        std::vector<uint8_t> &out);
 // sp_unprepare as a call that does nothing and is answered alike.
 void tds_put_nothing(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);
 // A call whose handle cannot be read, as one of a procedure that does not exist. `head` may be the beginning only.
 void tds_put_no_procedure(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);
 
-// How much smaller the ordinal of a value is in sp_execute than in what stands in its place.
+// How much smaller the ordinal of a value is in sp_execute than in sp_prepexec.
 inline constexpr uint16_t tds_prepexec_shift = 2;
-inline constexpr uint16_t tds_executesql_shift = 1;
 
-// The payload of an RPC that runs a statement, to be read for its effect (tds/request_reader).
-std::vector<uint8_t> tds_prepared_payload(const tds_prepared_text &, uint32_t version);
+// The payload of an RPC that runs one of the two as a statement, to be read (tds/request_reader).
+std::vector<uint8_t> tds_prepared_payload(std::span<const uint8_t> bare_parameter, uint32_t version);

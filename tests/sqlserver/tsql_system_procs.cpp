@@ -135,16 +135,24 @@ flow call_with_rest(frame &f, const std::string &name, arguments_t &all, size_t 
     return r;
 }
 
+// The session is in another database for a while, without its client being told.
+struct in_database {
+    session *s;
+    std::string before;
+    in_database(session *of, const std::string &db) : s(of), before(std::exchange(of->db, db)) {}
+    ~in_database() { s->db = before; }
+    in_database(const in_database &) = delete;
+    in_database &operator=(const in_database &) = delete;
+};
+
 flow sp_execute(frame &f, arguments_t &all, int32_t &status) {
     if (all.empty())
         fail(201, 16, 10, "Procedure or function 'sp_execute' expects parameter '@handle', which was not supplied.");
     prepared p = find_handle(f, all[0]);
     if (p.call)
         return call_with_rest(f, p.text, all, 1, status);
-    std::string db = std::exchange(f.s->db, p.db);
-    flow r = run_prepared(f, p.text, p.parameters, all, 1);
-    f.s->db = db;
-    return r;
+    in_database there(f.s, p.db);
+    return run_prepared(f, p.text, p.parameters, all, 1);
 }
 
 // sp_prepexec @handle OUTPUT, @params, @stmt, values...

@@ -6,7 +6,7 @@ from harness.tds import STATUS_RESET, TdsClosed, TdsProtocolError, batch_payload
 from isolation.wire import Wire
 from .transcript import DONE_ATTENTION, Names, tokens
 
-NO_HANDLE = 0x1ABCDEF0  # what no server ever gave
+NO_HANDLE = 0x3ABCDEF0  # what no server and no proxy ever gave
 PATIENCE = 120.0        # seconds: a request may wait for its turn
 
 
