@@ -50,12 +50,13 @@ static bool wants_identity(const client_session *s) {
     return !only_reads || (unclear(sh) & (tsql_last_identity | tsql_last_scope_identity));
 }
 
-static bool placeable(const client_session *s) {
-    return !s->bucket->scope_unplaceable || kept_scope_identity(s);
+// No SCOPE_IDENTITY() needs no setting where there is none: as in a new session, which a reset makes it.
+static bool placeable(const client_session *s, const server_conn *c) {
+    return !s->bucket->scope_unplaceable || kept_scope_identity(s) || c->identity_token == 0;
 }
 
 bool values_foreign(const client_session *s, const server_conn *c) {
-    return !identity_fits(s, c) && wants_identity(s) && placeable(s);
+    return !identity_fits(s, c) && wants_identity(s) && placeable(s, c);
 }
 
 bool values_lost_by_reset(const client_session *s) {
@@ -63,7 +64,7 @@ bool values_lost_by_reset(const client_session *s) {
 }
 
 bool values_need_reset(const client_session *s, const server_conn *c) {
-    return c->identity_token != 0 && !identity_fits(s, c) && wants_identity(s) && !placeable(s);
+    return c->identity_token != 0 && !identity_fits(s, c) && wants_identity(s) && !placeable(s, c);
 }
 
 // An insert into a table variable, by this session, at the level of the batch or below it: that is where SCOPE_IDENTITY

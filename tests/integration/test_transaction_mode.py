@@ -539,6 +539,23 @@ def asks(t, server_is, ask):
 
 
 @timeout(60)
+@cases(server_is=SERVERS)
+def test_last_values_of_what_was_inserted_elsewhere(t, server_is):
+    """@@IDENTITY is of an inner text, so there is no SCOPE_IDENTITY(), and others have left theirs on the connection."""
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, 1)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int)")
+    for n in range(3):
+        client.query("EXEC('INSERT INTO dbo.ids (n) VALUES (1)')")
+        other.query("DECLARE @t TABLE (i int IDENTITY(900, 1), n int); INSERT INTO @t (n) VALUES (1)")
+        row = client.query("DELETE FROM dbo.ids WHERE n = 2; SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [10 + n, None], row
+        row = client.query("SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [10 + n, None], f"at home: {row}"
+
+
+@timeout(60)
 def test_last_values_off(t):
     """No request is made for them."""
     server, keys = server_and_clients(t, "announcing")
