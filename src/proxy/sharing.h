@@ -49,7 +49,6 @@ struct shared_session {
     request_reader_ptr reader;
     std::vector<uint8_t> rewritten; // the request's payload with kept values in its text; empty: as it came
     bool awaits_home = false;       // its last values are being read there, for another client to have the connection
-    bool taken_back = false;        // the client has ended it with IGNORE, after a part of it was sent
     uint8_t replays_failed = 0;     // of the request under way
     uint8_t request_type = 0;       // of the last one
     bool asking_procedure = false;  // settling: rather than what session_track asks
