@@ -157,7 +157,7 @@ void values_kept(server_conn *c, const client_session *next, const tds_small_res
     bool placed = good && result->rows.size() > 1;
     if (placed || c->task_failed)
         c->identity_token = ++c->root->values_token; // nobody's, if it comes to no more
-    if (c->task_failed && places(c, next)) // setting them, that is
+    if (c->task_failed && places(c, next))           // setting them, that is
         identity_kept(c);
     else if (placed && next != nullptr) // nullptr: it has left meanwhile
         check_placed(c, next, result->rows[1]);
