@@ -41,6 +41,8 @@ struct dialogue {
     bool sending = false;      // the request is not complete yet
     bool awaiting = false;     // the server owes the request's answer
     bool answer_begun = false; // and the client has a part of it
+    bool reset_sent = false;   // a reset bit went to the server with it, the client's or the proxy's
+    bool taken_back = false;   // the client has ended the request with IGNORE, after a part of it was sent
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done

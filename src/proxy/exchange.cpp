@@ -172,13 +172,14 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     c->reset_rides = false;
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
-    d.answer_begun = false;
+    d.answer_begun = d.taken_back = false;
     d.reset_done = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
     if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
-    if (rides || bits != 0) {
+    d.reset_sent = rides || bits != 0;
+    if (d.reset_sent) {
         sharing_server_reset(c);
         c->settings = d.settings;
     }
@@ -326,6 +327,7 @@ static step pass_piece(client_session *s, std::span<const uint8_t> &in, std::vec
                    piece.status & tds_status_ignore);
     exchange_count_out(s, packet_direction::proxy_to_server, s->server->to_server);
     if (piece.ends) {
+        d.taken_back = (piece.status & tds_status_ignore) != 0;
         d.sending = false;
         d.request_sent = uv_hrtime();
     }

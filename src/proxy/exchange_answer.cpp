@@ -44,12 +44,34 @@ void exchange_server_lost(client_session *s, const char *why, bool gone) {
         exchange_finish(s, "server lost");
 }
 
-static void answer_over(client_session *s) {
+// The reset that went with the request has not been done, so the request has not run either, but for a server that says
+// nothing of resets.
+static bool reset_unseen(const client_session *s) {
+    const server_conn *c = s->server;
+    return s->talk->awaiting && s->talk->reset_sent && !c->walker.message.reset_seen && tds_version_is_wide(c->version);
+}
+
+// The connection still has what the reset was to take away. nullptr, or why it cannot be gone on with.
+static const char *leave_unreset(client_session *s) {
+    dialogue &d = *s->talk;
+    server_conn *c = s->server;
+    bool ours = c->walker.options.drop_reset;
+    bool stopped = d.taken_back || d.attentions > 0 || c->walker.message.attentions > 0 || c->walker.message.errors > 0;
+    c->unpoolable = true;
+    if (!stopped)
+        return ours ? "a reset that was not acknowledged" : nullptr;
+    if (sharing(s)) // the next one runs elsewhere
+        sharing_drop_request(s);
+    return nullptr;
+}
+
+static const char *answer_over(client_session *s) {
     dialogue &d = *s->talk;
     const tds_walk_message &m = s->server->walker.message;
+    const char *why = reset_unseen(s) ? leave_unreset(s) : nullptr;
     if (d.awaiting && d.request_sent != 0)
         histogram_observe(s->bucket->metrics.query_duration, static_cast<double>(uv_hrtime() - d.request_sent) / 1e9);
-    if (d.awaiting && sharing(s))
+    if (d.awaiting && sharing(s) && d.shared->request)
         sharing_answered(s);
     d.request_sent = 0;
     d.awaiting = false;
@@ -58,6 +80,7 @@ static void answer_over(client_session *s) {
         s->server->unpoolable = true;
     d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
     s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
+    return why;
 }
 
 // Walks a piece of the answer and puts it into packets for the client. nullptr, or why it must not go on.
@@ -121,7 +144,9 @@ static const char *give(client_session *s, std::span<const uint8_t> in, std::vec
         if (why != nullptr)
             return why;
         if (piece.ends)
-            answer_over(s);
+            why = answer_over(s);
+        if (why != nullptr)
+            return why;
     }
     return nullptr;
 }

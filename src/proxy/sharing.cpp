@@ -111,7 +111,6 @@ std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece)
     shared_session *sh = s->talk->shared;
     if (sh == nullptr)
         return piece.payload;
-    sh->taken_back |= piece.ends && (piece.status & tds_status_ignore);
     if (sh->reader) {
         tds_request_feed(sh->reader.get(), piece.payload);
         if (piece.ends)
@@ -132,7 +131,6 @@ void sharing_drop_request(client_session *s) {
     sh->request.reset();
     sh->rewritten = {};
     sh->awaits_home = false;
-    sh->taken_back = false;
     sh->replays_failed = 0;
     sh->foreseen = 0;
     prepared_over(s);
@@ -293,7 +291,6 @@ void sharing_answered(client_session *s) {
     shared_session &sh = *d.shared;
     const tds_walk_message &m = c->walker.message;
     auto info = std::move(sh.request);
-    bool taken_back = sh.taken_back;
     bool reset_by_name = d.reset_named && m.errors == 0;
     sharing_drop_request(s);
     tds_session_state now = *d.settings;
@@ -302,7 +299,7 @@ void sharing_answered(client_session *s) {
     if (m.language_seen)
         now.language = c->walker.session.language;
     track_outcome outcome;
-    outcome.cancelled = d.attentions > 0 || m.attentions > 0 || taken_back;
+    outcome.cancelled = d.attentions > 0 || m.attentions > 0 || d.taken_back;
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
     outcome.implicit = !outcome.announced && implicit_maybe(s, now, sh.track);
@@ -314,8 +311,6 @@ void sharing_answered(client_session *s) {
     c->dirty |= info->broken || info->effect.calls || left != 0;
     sh.request_type = info->type;
     set_settings(s, std::move(now));
-    if (c->walker.options.drop_reset && !m.reset_seen) // who knows what it still has
-        c->unpoolable = true;
     if (reset_by_name)
         reset_named(s);
 }

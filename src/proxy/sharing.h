@@ -55,7 +55,6 @@ struct shared_session {
     tsql_state foreseen = 0;        // what the beginning of such a request turns on
     std::unique_ptr<prepared_session> prepared; // proxy/prepared_calls; nullptr: it has prepared nothing
     bool awaits_home = false;      // its last values are being read there, for another client to have the connection
-    bool taken_back = false;       // the client has ended it with IGNORE, after a part of it was sent
     uint8_t replays_failed = 0;    // of the request under way
     uint8_t request_type = 0;      // of the last one
     bool asking_procedure = false; // settling: rather than what session_track asks

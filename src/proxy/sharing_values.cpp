@@ -39,23 +39,24 @@ static tsql_last unclear(const shared_session &sh) {
     return bits;
 }
 
-// The request may change the identity, name it where no literal can be put, or keep the connection for others that do;
-// and it can be set on this server.
+// The request may change the identity, name it where no literal can be put, or keep the connection for others that do,
+// as a SELECT does that begins a transaction; and it can be set on this server.
 static bool wants_identity(const client_session *s) {
     const shared_session &sh = *s->talk->shared;
     if (!s->bucket->conf->keep_last_values || s->bucket->identity_unplaceable)
         return false;
-    bool only_reads = sh.request && !sh.reader && sh.request->effect.lone_select;
+    bool begins = (*s->talk->settings)[tds_option::implicit_transactions] == "ON";
+    bool only_reads = sh.request && !sh.reader && sh.request->effect.lone_select && !begins;
     return !only_reads || (unclear(sh) & (tsql_last_identity | tsql_last_scope_identity));
 }
 
-static bool placeable(const client_session *s) {
-    return !s->bucket->scope_unplaceable || kept_scope_identity(s);
+// No SCOPE_IDENTITY() needs no setting where there is none: as in a new session, which a reset makes it.
+static bool placeable(const client_session *s, const server_conn *c) {
+    return !s->bucket->scope_unplaceable || kept_scope_identity(s) || c->identity_token == 0;
 }
 
 bool values_foreign(const client_session *s, const server_conn *c) {
-    bool as_new = c->identity_token == 0; // SCOPE_IDENTITY() is NULL there
-    return !identity_fits(s, c) && wants_identity(s) && (placeable(s) || as_new);
+    return !identity_fits(s, c) && wants_identity(s) && placeable(s, c);
 }
 
 bool values_lost_by_reset(const client_session *s) {
@@ -63,7 +64,7 @@ bool values_lost_by_reset(const client_session *s) {
 }
 
 bool values_need_reset(const client_session *s, const server_conn *c) {
-    return c->identity_token != 0 && !identity_fits(s, c) && wants_identity(s) && !placeable(s);
+    return c->identity_token != 0 && !identity_fits(s, c) && wants_identity(s) && !placeable(s, c);
 }
 
 // An insert into a table variable, by this session, at the level of the batch or below it: that is where SCOPE_IDENTITY
@@ -130,21 +131,15 @@ static void identity_kept(server_conn *c) {
     c->bucket->identity_unplaceable = true;
 }
 
-// Setting them to NULL has left SCOPE_IDENTITY() as it was: for that only a reset is left.
-static void scope_kept(server_conn *c) {
-    c->bucket->scope_unplaceable = true;
-    c->identity_token = ++c->root->values_token; // nobody's
-}
-
 static void check_placed(server_conn *c, const client_session *next,
                          const std::vector<std::optional<std::string>> &row) {
-    if (row.size() == 2 && row[0] == kept_identity(next) && row[1] == kept_scope_identity(next)) {
-        c->identity_token = next != nullptr ? next->talk->shared->identity_token : 0;
-        return;
-    }
-    if (row.size() == 2 && row[0] == kept_identity(next) && !kept_scope_identity(next))
-        return scope_kept(c);
-    identity_kept(c);
+    bool identity = row.size() == 2 && row[0] == kept_identity(next);
+    if (identity && row[1] == kept_scope_identity(next))
+        c->identity_token = next->talk->shared->identity_token;
+    else if (identity && !kept_scope_identity(next)) // NULL has left it as it was: for that only a reset is left
+        c->bucket->scope_unplaceable = true;
+    else
+        identity_kept(c);
 }
 
 void values_kept(server_conn *c, const client_session *next, const tds_small_result *result) {
@@ -158,9 +153,12 @@ void values_kept(server_conn *c, const client_session *next, const tds_small_res
     c->status_token = 0;
     c->identity_before = read.identity;
     sharing_home_free(c);
-    if (c->task_failed && places(c, next)) // setting them, that is
+    bool placed = good && result->rows.size() > 1;
+    if (placed || c->task_failed)
+        c->identity_token = ++c->root->values_token; // nobody's, if it comes to no more
+    if (c->task_failed && places(c, next))           // setting them, that is
         identity_kept(c);
-    else if (good && result->rows.size() > 1)
+    else if (placed && next != nullptr) // nullptr: it has left meanwhile
         check_placed(c, next, result->rows[1]);
 }
 

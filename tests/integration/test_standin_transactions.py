@@ -1,6 +1,8 @@
 """The stand-in SQL Server's transactions beyond the everyday (test_standin_protocol.py): savepoints, nesting, implicit
 transactions, errors that end or doom them, transaction descriptors."""
 
+import time
+
 from harness import *
 from harness.tds import *
 from test_standin_protocol import numbers
@@ -164,6 +166,20 @@ def test_begin_inside_implicit_transactions(t):
     client.query("SET IMPLICIT_TRANSACTIONS OFF")
     assert client.scalar("SELECT @@TRANCOUNT") == 1, "it stays open"
     assert client.query("SELECT @@TRANCOUNT", STATUS_RESET).rows == [[0]] and contents(client) == []
+
+
+def test_a_transaction_that_writes_in_another_database(t):
+    """Found nothing to change there first, while others wrote: that is no reason to wait for ever."""
+    server = t.sqlserver(args=["--database", "home", "--database", "elsewhere"])
+    other = t.client(server, database="home")
+    other.query("CREATE TABLE dbo.t (n int); CREATE TABLE dbo.other (n int)")
+    for first in ("UPDATE home.dbo.t SET n = 1 WHERE 1 = 0", "DELETE home.dbo.t WHERE 1 = 0"):
+        with t.client(server, database="elsewhere") as client:
+            client.query(f"BEGIN TRAN; {first}")
+            other.send("INSERT INTO dbo.other VALUES (1)")
+            time.sleep(0.2)
+            assert client.query("INSERT INTO home.dbo.t VALUES (1); COMMIT; SELECT @@TRANCOUNT").rows == [[0]]
+            other.receive().raise_error()
 
 
 # ---------------------------------------------------------------------------------------------------- descriptors

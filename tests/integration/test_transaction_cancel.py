@@ -10,6 +10,7 @@ from test_session_cancel import assert_acknowledged, assert_cancelled
 from test_standin_protocol import interrupt, numbers, running
 
 WAIT = "WAITFOR DELAY '00:00:30'"
+WHERE_AM_I = "SELECT @@LANGUAGE AS l, CAST(@@DATEFIRST AS int) AS d, DB_NAME() AS db, CONTEXT_INFO() AS c"
 
 
 def scene(t, server_is, connections=1, bucket=None):
@@ -275,6 +276,24 @@ def test_a_request_taken_back_before_its_end(t, server_is, packets):
     client.socket.sendall(packet(PACKET_BATCH, b"", 1 | STATUS_IGNORE, packets + 1))
     assert_cancelled(client)
     assert other.scalar("SELECT COUNT(*) FROM dbo.kept") == 0
+    settled(proxy, client, other)
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_a_reset_that_goes_with_a_request_that_is_taken_back(t, server_is):
+    """The server does not reset the connection then, and it was another client's: none of that is seen."""
+    server, proxy, client, other = scene(t, server_is)
+    before = client.query(WHERE_AM_I).rows
+    other.query("SET LANGUAGE Italian; SET DATEFIRST 3")
+    other.query("EXEC(N'SELECT 1 AS n')")
+    payload = batch_payload("SET LANGUAGE Deutsch --" + "x" * 100_000, tds=client.session.tds)
+    room = client.session.packet_size - 8
+    packets = [packet(PACKET_BATCH, payload[i * room:(i + 1) * room], 0, i + 1) for i in range(20)]
+    client.socket.sendall(b"".join(packets) + packet(PACKET_BATCH, b"", 1 | STATUS_IGNORE, len(packets) + 1))
+    assert_cancelled(client)
+    assert client.query(WHERE_AM_I).rows == before
+    assert other.query(WHERE_AM_I).rows != before
     settled(proxy, client, other)
 
 

@@ -4,6 +4,7 @@ DESIGN.md section 4: attach and detach, state that can be replayed, Reset, Last 
 """
 
 import threading
+import time
 
 from harness import *
 from harness.tds import *
@@ -536,6 +537,63 @@ def asks(t, server_is, ask):
         answers.append((outcome(answer), [column["info"] for column in answer.types]))
     assert answers[0] == answers[1], f"{answers[1]}\ninstead of {answers[0]}"
     wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_last_values_of_what_was_inserted_elsewhere(t, server_is):
+    """@@IDENTITY is of an inner text, so there is no SCOPE_IDENTITY(), and others have left theirs on the connection."""
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, 1)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int)")
+    for n in range(3):
+        client.query("EXEC('INSERT INTO dbo.ids (n) VALUES (1)')")
+        other.query("DECLARE @t TABLE (i int IDENTITY(900, 1), n int); INSERT INTO @t (n) VALUES (1)")
+        row = client.query("DELETE FROM dbo.ids WHERE n = 2; SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [10 + n, None], row
+        row = client.query("SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [10 + n, None], f"at home: {row}"
+
+
+@timeout(60)
+@cases(server_is=SERVERS)
+def test_last_values_in_a_transaction_that_a_query_has_begun(t, server_is):
+    """Its statements change nothing that has an identity: they find the session's own, not another client's."""
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, 1)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int); SET IMPLICIT_TRANSACTIONS ON")
+    for n in range(3):
+        client.query("INSERT INTO dbo.ids (n) VALUES (1); COMMIT")
+        other.query("DECLARE @t TABLE (i int IDENTITY(900, 1), n int); INSERT INTO @t (n) VALUES (1)")
+        assert client.scalar("SELECT COUNT(*) FROM dbo.ids") == n + 1
+        client.query("DELETE FROM dbo.ids WHERE n = 2")
+        row = client.query("SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [10 + n, 10 + n], row
+        client.query("COMMIT")
+        wait_free(proxy, "between")
+
+
+@timeout(60)
+def test_a_client_that_leaves_while_its_last_values_are_put_back(t):
+    """That is no reason to believe that they cannot be."""
+    server, keys = server_and_clients(t, "announcing")
+    proxy = pooled(t, server, 1)
+    leaving, client, other = (t.client(proxy, **keys) for _ in range(3))
+    leaving.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int); INSERT INTO dbo.ids (n) VALUES (1)")
+    other.query("DECLARE @t TABLE (i int IDENTITY(900, 1), n int); INSERT INTO @t (n) VALUES (1)")
+    server.set("delay-request", 500)
+    leaving.send("DELETE FROM dbo.ids WHERE n = 2")
+    time.sleep(0.1)
+    leaving.close()
+    server.set("delay-request", 0)
+    for n in range(2):
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+        other.query("DECLARE @t TABLE (i int IDENTITY(900, 1), n int); INSERT INTO @t (n) VALUES (1)")
+        client.query("DELETE FROM dbo.ids WHERE n = 2")
+        row = client.query("SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+        assert row == [11 + n, 11 + n], row
 
 
 @timeout(60)

@@ -372,6 +372,8 @@ bool store_create_file(engine *e, database &db, std::string &error) {
 // --- statements
 
 static bool is_busy(int rc) {
+    if (rc == SQLITE_BUSY_SNAPSHOT) // others have written what the transaction has read: no waiting helps
+        return false;
     return (rc & 0xFF) == SQLITE_BUSY || (rc & 0xFF) == SQLITE_LOCKED;
 }
 

@@ -429,7 +429,15 @@ static void update_row(frame &f, const stmt &s, const change_plan &p, const chan
     }
 }
 
+// In a database that is attached only after BEGIN IMMEDIATE others may write between the reading and the writing, and
+// the transaction could never write there again.
+static void attach_target(frame &f, const stmt &s) {
+    resolved r;
+    (void)resolve(f, s.path, r);
+}
+
 void exec_update(frame &f, const stmt &s) {
+    attach_target(f, s);
     write_scope write(f); // before reading: nobody writes in between
     auto &c = cached_plan(f, &s, 3, [&] { return make_change_plan(f, s); });
     plan_ptr keep = c.p;
@@ -443,6 +451,7 @@ void exec_update(frame &f, const stmt &s) {
 }
 
 void exec_delete(frame &f, const stmt &s) {
+    attach_target(f, s);
     write_scope write(f);
     auto &c = cached_plan(f, &s, 3, [&] { return make_change_plan(f, s); });
     plan_ptr keep = c.p;

@@ -73,7 +73,7 @@ def end(g):
     if how == 0 and g.modern and g.tran == 1:
         g.add(Tran(g.pick(TRAN_COMMIT, TRAN_ROLLBACK)))
         g.tran = 0
-    elif how == 1 and g.modern and g.tran == 1:
+    elif how == 1 and g.modern and g.tran == 1 and not g.silent:  # as begin_by_request
         g.add(Tran(g.pick(TRAN_COMMIT, TRAN_ROLLBACK), begin_next=g.pick(0, 2, 4)))
     elif how < 5 and g.tran:
         g.batch(g.pick("COMMIT", "COMMIT TRAN", "commit transaction", f"{write(g)}; COMMIT" if g.may_write() else "COMMIT"))

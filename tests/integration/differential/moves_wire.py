@@ -9,8 +9,15 @@ WAIT = "WAITFOR DELAY '00:00:30'"
 LONG_TEXT = 70000  # characters: more than 64 KiB in UTF-16
 
 
+def cancel_without_effect(g):
+    """With XACT_ABORT ON an attention ends the transaction if it finds something that runs."""
+    if g.tran != 0 or g.implicit:
+        g.batch("SET XACT_ABORT OFF")
+
+
 def cancel_at_once(g):
     """It may be waiting, be on its way or run: nothing of it can have had an effect."""
+    cancel_without_effect(g)
     g.add(Cancel(f"{WAIT}; SET DATEFIRST 2", seen=False))
     g.batch(g.pick("SELECT @@TRANCOUNT AS t, CAST(@@DATEFIRST AS int) AS d", *LOOKS))
     if g.implicit or g.tran != 0:
@@ -47,6 +54,7 @@ def attention_when_idle(g):
 
 
 def overtaken(g):
+    cancel_without_effect(g)
     g.add(Overtaken("SELECT 'over before' AS t"))
     g.batch("SELECT 2 AS two")  # whose values are known again
 

@@ -163,7 +163,7 @@ class Names:
 
     def _message(self, token, used):
         text = token[4]
-        for name in used:
+        for name in used if token[1] not in MEASURED else ():
             if isinstance(self.values.get(name), int):
                 number = self.values[name]
                 text = re.sub(rf"\b({number}|{number:x})\b", name, text)
