@@ -105,6 +105,10 @@ const option_row table[] = {
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "queue_notify", .type = T::duration, .default_text = "0", .max = day,
+     .target = AT(proxy_config, queue_notify),
+     .help = "A client whose request waits longer is told so by a message (50010, severity 0) ahead of the answer; 0: never. "
+             "PHP's sqlsrv takes messages for errors by default."},
     {.section = S::proxy, .name = "max_client_connections", .type = T::number, .default_text = "0",
      .max = 10'000'000, .target = AT(proxy_config, max_client_connections),
      .help = "Most clients of this instance that wait for or have a server connection; further ones get 50005. 0: unlimited."},
@@ -203,7 +207,6 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
-    later(S::proxy, "queue_notify"),
     later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
     later(S::proxy, "admin_password_file"),

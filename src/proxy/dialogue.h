@@ -41,6 +41,7 @@ struct dialogue {
     bool sending = false;      // the request is not complete yet
     bool awaiting = false;     // the server owes the request's answer
     bool answer_begun = false; // and the client has a part of it
+    bool told = false;         // the next message to the client is begun: it has been told that its request waits
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
