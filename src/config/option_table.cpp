@@ -41,7 +41,7 @@ constexpr option_choice server_tls_modes[] = {
 };
 constexpr option_choice mars_modes[] = {
     {"refuse", static_cast<uint8_t>(mars_mode::refuse)},
-    {"dedicate", static_cast<uint8_t>(mars_mode::dedicate), true},
+    {"dedicate", static_cast<uint8_t>(mars_mode::dedicate)},
     {nullptr},
 };
 constexpr option_choice server_resets[] = {{"auto", false}, {"always", true}, {nullptr}};
@@ -155,7 +155,8 @@ const option_row table[] = {
              "login is a real one. A password changed at the server may be good for so long."},
     {.section = S::proxy, .name = "mars", .type = T::choice, .default_text = "refuse", .choices = mars_modes,
      .target = AT(proxy_config, mars),
-     .help = "Multiple active result sets are declined at login (error 50007 if used all the same)."},
+     .help = "Multiple active result sets. `refuse`: declined at login (error 50007 if used all the same). `dedicate`: a "
+             "client that asks is granted them, on a server connection that it keeps for itself (pin reason `mars`)."},
     {.section = S::proxy, .name = "server_packet_size", .type = T::number, .default_text = "8000", .min = 512,
      .max = 32767, .target = AT(proxy_config, server_packet_size),
      .help = "TDS packet size asked of the servers, in bytes."},

@@ -156,6 +156,6 @@ void exchange_server_event(server_conn *c, unsigned events) {
             return exchange_server_lost(s, strerror(-error), true);
     }
     if (events & net_readable)
-        server_read(s);
+        s->talk->mars ? mars_server_read(s) : server_read(s);
     exchange_watch(s);
 }

@@ -36,6 +36,7 @@ struct server_switches {
     int64_t garbage = 0;           // random bytes instead of the PRELOGIN answer
     int64_t login_error = 0;       // this error number for every login
     int64_t login_error_count = 0; // above 0: only for so many logins more
+    int64_t mars = 0;              // granted to who asks
     int64_t strict_framing = 1;    // close on a short packet that is not the last (TDS 7.3)
     std::string route_host;        // not empty: a login is answered with a routing ENVCHANGE to there
     uint16_t route_port = 0;
