@@ -157,6 +157,7 @@ static void failed(server_conn *c) {
         return;
     }
     if (kind == server_login_error::declined_mars) {
+        proxy_learn_version(c->root, c->bucket, server_login_version(c->login));
         proxy_learn_mars(c->bucket, false);
         authenticate_without_mars(c->client, "the server does not grant MARS");
         return;

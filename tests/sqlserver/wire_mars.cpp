@@ -36,7 +36,7 @@ bool legal(const smp_packet &p) {
 void put_packet(mars_stream &s, uint8_t flags, std::string_view payload) {
     s.granted = s.c.in.empty() ? s.received + smp_window : s.granted;
     std::string bytes;
-    put_u8(bytes, 0x53);
+    put_u8(bytes, s.c.srv->sw.garbage != 0 ? 0xAC : 0x53);
     put_u8(bytes, flags);
     put_u16(bytes, s.sid);
     put_u32(bytes, static_cast<uint32_t>(smp_header + payload.size()));
@@ -60,6 +60,8 @@ void pump(mars_stream &s) {
 }
 
 void close_stream(mars_stream &s) {
+    if (s.c.closing)
+        return;
     s.c.closing = s.c.cancelled = true;
     uv_close(reinterpret_cast<uv_handle_t *>(&s.c.timer), [](uv_handle_t *h) {
         auto *c = static_cast<conn *>(h->data);
@@ -70,8 +72,6 @@ void close_stream(mars_stream &s) {
 
 // Both have ended it, and nothing of it runs.
 void end_stream(mars_stream &s) {
-    if (s.c.closing)
-        return;
     put_packet(s, smp_fin, {});
     close_stream(s);
 }
@@ -203,8 +203,7 @@ void mars_idle(conn *c) {
 
 void mars_close(conn *carrier) {
     for (const auto &[sid, s] : carrier->streams)
-        if (!s->c.closing)
-            close_stream(*s);
+        close_stream(*s);
 }
 
 void mars_reap(conn *c) {
