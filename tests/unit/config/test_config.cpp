@@ -265,8 +265,6 @@ static void what_comes_later_is_refused(void **) {
                   "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
                   "buckets.yaml:5: buckets[0].defer_begin: not available in this version; expected the key to be left "
                   "out\n");
-    expect_errors(proxy_with("  mars: yes\n"), good_buckets,
-                  "proxy.yaml:4: proxy.mars: yes is not one of them; expected refuse or dedicate\n");
 }
 
 static void transaction_mode_is_the_default(void **) {
