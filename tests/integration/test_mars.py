@@ -3,12 +3,15 @@
 DESIGN.md sections 3, 4 (pin mars) and 8 (no timeout holds for it).
 """
 
-import os
+import random
+import socket
+import struct
+import threading
 import time
 
 from harness import *
 from harness.mars import *
-from harness.tds import DONE_ATTN, DONE_ERROR, TdsClosed, packet
+from harness.tds import DONE_ATTN, DONE_ERROR
 from pooled import held
 from test_login_tokens import sspi_login
 from test_standin import assert_basic
@@ -303,6 +306,54 @@ def test_the_server_is_lost(t, mode):
     finished(proxy, server)
     assert proxy.metric("proxy_connection_errors_total", bucket_id="b1", error_type="server_lost") == 1
     assert Mars(t.client(proxy, mars=1)).open().scalar("SELECT 1") == 1
+
+
+@timeout(60)
+@cases(mode=MODES)
+def test_the_servers_last_words(t, mode):
+    """An error that ends the connection reaches the client before its end does."""
+    server, proxy, mars = scene(t, mode)
+    one = mars.open()
+    one.send("SELECT 7 AS n; RAISERROR('the end', 20, 1) WITH LOG")
+    answer = one.receive()
+    assert answer.rows == [[7]] and [(e.severity, e.text) for e in answer.errors] == [(20, "the end")], answer.errors
+    assert_closed(mars.client)
+    finished(proxy, server)
+
+
+@timeout(120)
+def test_many_come_and_go(t):
+    """Those who multiplex and those who do not, more than there are connections, leaving in the middle of things."""
+    server = t.sqlserver(args=["--mars"])
+    proxy = dedicating(t, server, 4, bucket={"queue_timeout": "60s"})
+    failures = []
+
+    def life(seed):
+        chance = random.Random(seed)
+        try:
+            for _ in range(8):
+                asks = chance.random() < 0.7
+                client = TdsClient(proxy.port, server.user, server.password, server.database, mars=int(asks))
+                ask = Mars(client).open if asks else lambda: client
+                sessions = [ask() for _ in range(chance.randrange(1, 4))]
+                for one in sessions:
+                    n = chance.randrange(1000)
+                    assert one.query(f"SELECT {n}").rows == [[n]]
+                if chance.random() < 0.5:
+                    sessions[0].send(chance.choice(["WAITFOR DELAY '00:00:30'", rows(100), "BEGIN TRAN; SELECT 1"]))
+                if chance.random() < 0.5:
+                    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+        except Exception as error:
+            failures.append(error)
+    threads = [threading.Thread(target=life, args=(seed,)) for seed in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert not failures, failures
+    assert server.peak() <= 4, server.stats()
+    wait_until(lambda: held(proxy) == (0, {}), 10, lambda: f"nothing held, but it is {held(proxy)}")
 
 
 @timeout(60)
