@@ -1,4 +1,4 @@
-"""proxy.mars: dedicate. Clients that multiplex: granted as asked, on a server connection that is theirs for their whole session.
+"""proxy.mars: dedicate. Clients that multiplex are granted it, on a server connection that is theirs for their whole session.
 
 DESIGN.md sections 3, 4 (pin mars) and 8 (no timeout holds for it).
 """

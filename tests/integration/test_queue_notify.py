@@ -263,7 +263,8 @@ def test_never_during_a_login(t, mode):
     """However long it waits: its answer is that of the server."""
     server, _ = server_and_clients(t, "announcing")
     entry = t.bucket("b1", server, 1, health_probe="off")
-    proxy = t.proxy([entry], proxy={"pool_mode": mode, "auth_cache_ttl": "0", "queue_notify": "100ms", "health_check_interval": "1h"})
+    proxy = t.proxy([entry], proxy={"pool_mode": mode, "auth_cache_ttl": "0", "queue_notify": "100ms",
+                                    "health_check_interval": "1h"})
     holder = t.client(proxy)
     holder.query("BEGIN TRAN; SELECT 1 AS n")
     late = t.client(proxy, connect=False)
