@@ -1,4 +1,5 @@
-// Every error that the proxy itself answers to a client, in one table: number, severity and text.
+// Every error that the proxy itself answers to a client, and what else it tells one, in one table: number, severity and
+// text.
 // README and docs/ are checked against this table.
 #pragma once
 
@@ -16,11 +17,12 @@ enum class proxy_error : uint16_t {
     rate_limit = 50006,
     refused = 50007,
     shutdown = 50008,
+    still_waiting = 50010,
 };
 
 struct error_info {
     proxy_error number;
-    uint8_t severity; // 20: the client's connection ends
+    uint8_t severity; // 20: the client's connection ends; 10 and below: no error
     const char *text; // what the client reads; may be followed by ": detail"
 };
 
@@ -34,6 +36,7 @@ inline constexpr error_info error_table[] = {
     {proxy_error::rate_limit, 16, "tdsbouncer: rate limit of this tenant exceeded"},
     {proxy_error::refused, 16, "tdsbouncer: this protocol feature is refused"},
     {proxy_error::shutdown, 20, "tdsbouncer: the proxy is shutting down"},
+    {proxy_error::still_waiting, 0, "tdsbouncer: still waiting for a server connection"},
 };
 
 inline const error_info &error_find(proxy_error number) {

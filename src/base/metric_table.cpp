@@ -30,7 +30,7 @@ static constexpr metric_info table[metric_count] = {
     {metric::queue_wait_seconds, metric_type::histogram, "proxy_queue_wait_seconds",
      "Time spent waiting in the queue, whatever its end.", {"bucket_id"}},
     {metric::tds_packets_total, metric_type::counter, "proxy_tds_packets_total",
-     "TDS packets seen, by direction and type. In passthrough only PRELOGIN is seen.", {"bucket_id", "direction", "type"}},
+     "TDS packets seen, by direction and type. In passthrough only PRELOGIN is seen, with MARS the login.", {"bucket_id", "direction", "type"}},
     {metric::query_duration_seconds, metric_type::histogram, "proxy_query_duration_seconds",
      "Time from a request's last byte read to its answer's last byte read. Not seen in passthrough.", {"bucket_id"}},
     {metric::connection_errors_total, metric_type::counter, "proxy_connection_errors_total",

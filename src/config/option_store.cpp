@@ -61,9 +61,7 @@ bool store_one_of(const option_row &row, const option_target &target, std::strin
     for (const option_choice *choice = row.choices; choice->text != nullptr; ++choice) {
         if (text != choice->text)
             continue;
-        store_choice(target, *choice); // a refused one too: other checks see what was asked for
-        if (choice->later)
-            return fail(what, std::string(text) + " is not available in this version");
+        store_choice(target, *choice);
         return true;
     }
     return wrong(row, text, what);
@@ -137,8 +135,7 @@ std::string range_text(const option_row &row) {
 std::string choice_list(const option_row &row) {
     std::string list;
     for (const option_choice *choice = row.choices; choice->text != nullptr; ++choice)
-        if (!choice->later)
-            list += (list.empty() ? "" : " or ") + std::string(choice->text);
+        list += (list.empty() ? "" : " or ") + std::string(choice->text);
     return list;
 }
 

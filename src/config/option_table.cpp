@@ -41,7 +41,7 @@ constexpr option_choice server_tls_modes[] = {
 };
 constexpr option_choice mars_modes[] = {
     {"refuse", static_cast<uint8_t>(mars_mode::refuse)},
-    {"dedicate", static_cast<uint8_t>(mars_mode::dedicate), true},
+    {"dedicate", static_cast<uint8_t>(mars_mode::dedicate)},
     {nullptr},
 };
 constexpr option_choice server_resets[] = {{"auto", false}, {"always", true}, {nullptr}};
@@ -105,6 +105,10 @@ const option_row table[] = {
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "queue_notify", .type = T::duration, .default_text = "0", .max = day,
+     .target = AT(proxy_config, queue_notify),
+     .help = "A client whose request waits longer is told so by a message (50010, severity 0) ahead of the answer; 0: never. "
+             "PHP's sqlsrv takes messages for errors by default."},
     {.section = S::proxy, .name = "max_client_connections", .type = T::number, .default_text = "0",
      .max = 10'000'000, .target = AT(proxy_config, max_client_connections),
      .help = "Most clients of this instance that wait for or have a server connection; further ones get 50005. 0: unlimited."},
@@ -151,7 +155,8 @@ const option_row table[] = {
              "login is a real one. A password changed at the server may be good for so long."},
     {.section = S::proxy, .name = "mars", .type = T::choice, .default_text = "refuse", .choices = mars_modes,
      .target = AT(proxy_config, mars),
-     .help = "Multiple active result sets are declined at login (error 50007 if used all the same)."},
+     .help = "Multiple active result sets. `refuse`: declined at login (error 50007 if used all the same). `dedicate`: a "
+             "client that asks is granted them, on a server connection that it keeps for itself (pin reason `mars`)."},
     {.section = S::proxy, .name = "server_packet_size", .type = T::number, .default_text = "8000", .min = 512,
      .max = 32767, .target = AT(proxy_config, server_packet_size),
      .help = "TDS packet size asked of the servers, in bytes."},
@@ -203,7 +208,6 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
-    later(S::proxy, "queue_notify"),
     later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
     later(S::proxy, "admin_password_file"),

@@ -45,7 +45,6 @@ enum option_flag : uint8_t {
 struct option_choice {
     const char *text; // nullptr ends the list
     uint8_t value = 0;
-    bool later = false; // known, but not available in this version
 };
 
 struct host_port_target {

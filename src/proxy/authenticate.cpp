@@ -42,7 +42,8 @@ static std::shared_ptr<const login_identity> identity_of(const tds_login7 &l, st
     return who;
 }
 
-// Logins that nobody else can use, or that change something: relayed, and the connection is the session's alone.
+// MARS aside: logins that nobody else can use, or that change something: relayed, and the connection is the session's
+// alone.
 static bool is_dedicated(const tds_login7 &l) {
     tds_feature f;
     return (l.flags2 & tds_flags2_integrated) || !l.sspi.empty() || (l.flags3 & tds_flags3_change_password) ||
@@ -52,14 +53,20 @@ static bool is_dedicated(const tds_login7 &l) {
 
 // ---- the answer ------------------------------------------------------------------------------------------------
 
-static uint16_t granted_packet_size(const client_session *s, uint32_t asked) {
+uint16_t authenticate_packet_size(const client_session *s) {
     uint32_t limit = s->root->conf->proxy.client_packet_size_max;
     bool tls = client_login_encryption(s->login) == client_encryption::full ||
                client_login_encryption(s->login) == client_encryption::strict;
     uint32_t legal = tls ? 16383 : tds_packet_size_max;
     limit = limit == 0 ? legal : std::min(limit, legal);
+    uint32_t asked = s->talk->who->packet_size;
     uint32_t size = asked == 0 ? uint32_t{tds_initial_packet_size} : asked;
     return static_cast<uint16_t>(std::clamp<uint32_t>(size, 512, limit));
+}
+
+// With MARS the server's packets pass as they are.
+static uint16_t granted_packet_size(const client_session *s) {
+    return s->talk->mars ? s->server->packet_size : authenticate_packet_size(s);
 }
 
 // From here on bytes go through the session's stream.
@@ -76,7 +83,7 @@ static void give_answer(client_session *s) {
     dialogue &d = *s->talk;
     std::vector<uint8_t> packets = std::move(d.late_answer);
     to_stream(s);
-    d.packet_size = d.to_client.packet_size = granted_packet_size(s, d.who->packet_size);
+    d.packet_size = d.to_client.packet_size = granted_packet_size(s);
     login_io_end(s);
     s->deadline = 0;
     s->last_activity = proxy_now(s->root);
@@ -106,7 +113,7 @@ static void answer(client_session *s, const tds_login_answer &a) {
     const tds_login7 &l = client_login_message(s->login);
     tds_login_reply reply;
     reply.client_version = l.tds_version;
-    reply.packet_size = granted_packet_size(s, l.packet_size);
+    reply.packet_size = granted_packet_size(s);
     reply.packet_size_asked = l.packet_size;
     reply.features = l.features;
     reply.spid = session_spid(s);
@@ -218,10 +225,12 @@ static void queue_for_admission(client_session *s) {
 
 void authenticate_server_ready(client_session *s, const std::shared_ptr<const tds_login_answer> &a) {
     server_conn *c = s->server;
+    if (s->talk->mars && c->packet_size > authenticate_packet_size(s))
+        return authenticate_without_mars(s, "the server's packets are larger than the client's");
     s->talk->dedicated = c->purpose == server_purpose::dedicated;
     server_move(c, server_state::serving);
     answer(s, *a);
-    log_login(s, s->talk->dedicated ? "dedicated login" : "real login");
+    log_login(s, s->talk->mars ? "dedicated login with MARS" : s->talk->dedicated ? "dedicated login" : "real login");
     authenticate_connection_done(c);
     sharing_give_back(s);
 }
@@ -239,6 +248,13 @@ void authenticate_refused(client_session *s, const tds_login_answer &a) {
 
 void authenticate_server_failed(client_session *s, const char *) {
     session_slot_denied(s, proxy_error::server_lost, "");
+}
+
+void authenticate_without_mars(client_session *s, const char *detail) {
+    server_conn *c = s->server;
+    link_detach(s, c);
+    server_close(c, detail);
+    session_refuse(s, proxy_error::refused, "protocol", detail);
 }
 
 // ---- tokens of a dedicated login -------------------------------------------------------------------------------
@@ -306,7 +322,9 @@ static bool choose_bucket(client_session *s) {
     s->bucket = s->root->buckets[static_cast<size_t>(r.bucket)].get();
     s->talk = std::make_unique<dialogue>();
     s->talk->who = identity_of(l, std::move(r.user_name));
-    s->talk->dedicated = is_dedicated(l);
+    if (client_login_mars(s->login))
+        s->talk->mars = std::make_unique<mars_streams>();
+    s->talk->dedicated = s->talk->mars || is_dedicated(l);
     log_debug("session routed", {{"session", s->id},
                                  {"bucket", session_bucket_id(s)},
                                  {"user", s->talk->who->user},

@@ -28,6 +28,8 @@ void authenticate_answer_now(client_session *);
 void authenticate_server_ready(client_session *, const std::shared_ptr<const tds_login_answer> &);
 void authenticate_refused(client_session *, const tds_login_answer &);
 void authenticate_server_failed(client_session *, const char *detail);
+// The server cannot do for this client what PRELOGIN has promised it.
+void authenticate_without_mars(client_session *, const char *detail);
 // The server wants the client's next token: `payload` is its message.
 void authenticate_token(client_session *, std::span<const uint8_t> payload);
 
@@ -39,5 +41,7 @@ void authenticate_end(client_session *);
 void authenticate_hand_over(client_session *, server_conn *);
 // The connection has logged in, or is no more: harmless when it checks no client's password.
 void authenticate_connection_done(server_conn *);
+// The packet size that the client asks for, as far as it may be granted.
+uint16_t authenticate_packet_size(const client_session *);
 // The client's password in clear, while its login is under way.
 std::string_view authenticate_password(const client_session *);

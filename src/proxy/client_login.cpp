@@ -34,6 +34,7 @@ struct client_login {
     stage now = stage::first_byte;
     client_encryption encryption = client_encryption::none;
     client_login_error error = client_login_error::none;
+    bool mars = false;
     bool clear_refused = false; // policy `require` and LOGIN7 came in clear without PRELOGIN
     std::string error_text;
     std::string sni;
@@ -122,6 +123,8 @@ static void answer_prelogin(client_login *c, const tds_prelogin &request, uint8_
     answer.version = c->options.server_version;
     answer.encryption = encryption;
     answer.mars = request.has_mars;
+    c->mars = c->options.grant_mars && tds_prelogin_mars_on(request);
+    answer.mars_value = c->mars;
     answer.thread = request.has_thread;
     answer.spid = c->options.spid;
     std::vector<uint8_t> packet;
@@ -385,6 +388,9 @@ tds_login7 &client_login_message(client_login *c) {
 
 client_encryption client_login_encryption(const client_login *c) {
     return c->encryption;
+}
+bool client_login_mars(const client_login *c) {
+    return c->mars;
 }
 client_login_error client_login_error_kind(const client_login *c) {
     return c->error;

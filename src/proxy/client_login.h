@@ -28,6 +28,7 @@ struct client_login_options {
     const tls_context *tls = nullptr; // nullptr: as policy `disable`. Must outlive the client_login's handshake
     tds_tls_policy policy = tds_tls_policy::allow;
     tds_product_version server_version{16, 0, 0, 0}; // told in PRELOGIN; a major under 9 is told as 9
+    bool grant_mars = false;                         // to a client that asks for it
     uint16_t spid = 0;
     std::string_view server_name = "tdsbouncer"; // in ERROR tokens. Must outlive the client_login
 };
@@ -84,6 +85,7 @@ unsigned client_login_answer_delay(const client_login *);
 tds_login7 &client_login_message(client_login *);
 
 client_encryption client_login_encryption(const client_login *);
+bool client_login_mars(const client_login *); // it was granted
 client_login_error client_login_error_kind(const client_login *);
 std::string_view client_login_error_text(const client_login *); // one line for the log, "" while there is none
 // Host name from the client's TLS hello (SNI), or empty.

@@ -336,8 +336,11 @@ void session_deadline(client_session *s) {
     session_close(s, "login_timeout", session_state_name(s->state));
 }
 
-// In transaction mode the two limits are for who keeps a server connection from others; never for one of its own.
+// In transaction mode the two limits are for who keeps a server connection from others; never for one of its own, which
+// with MARS is never in doubt.
 static bool limits_hold(const client_session *s) {
+    if (s->talk && s->talk->mars)
+        return false;
     if (!s->talk || !sharing_mode(s->bucket))
         return true;
     return sharing(s) && s->server != nullptr;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/mars.h"
 #include "proxy/settings.h"
 #include "tds/login7.h"
 #include "tds/packet_stream.h"
@@ -27,13 +28,14 @@ struct dialogue {
     server_pool *pool = nullptr; // a reference of proxy/pools; nullptr: dedicated
     std::string pool_key;        // until it has its pool
     digest password_digest{};
-    bool enclave = false;             // its requests carry an enclave package
-    bool dedicated = false;           // its server connection is of no use to others
-    bool checking_password = false;   // one of the bucket's max_concurrent_logins
-    bool stream = false;              // client_login has handed over: bytes go through client_session.client
-    settings_ptr login_settings;      // what its session begins with
-    settings_ptr settings;            // and what it is in now: its server connection is, or will be when it gets one
-    shared_session *shared = nullptr; // transaction mode: proxy/sharing's
+    bool enclave = false;               // its requests carry an enclave package
+    bool dedicated = false;             // its server connection is of no use to others
+    std::unique_ptr<mars_streams> mars; // granted: once logged in it multiplexes
+    bool checking_password = false;     // one of the bucket's max_concurrent_logins
+    bool stream = false;                // client_login has handed over: bytes go through client_session.client
+    settings_ptr login_settings;        // what its session begins with
+    settings_ptr settings;              // and what it is in now: its server connection is, or will be when it gets one
+    shared_session *shared = nullptr;   // transaction mode: proxy/sharing's
 
     uint16_t packet_size = tds_initial_packet_size; // the client's, in both directions
     tds_packet_cursor up;                           // the client's packets
@@ -43,6 +45,7 @@ struct dialogue {
     bool answer_begun = false; // and the client has a part of it
     bool reset_sent = false;   // a reset bit went to the server with it, the client's or the proxy's
     bool taken_back = false;   // the client has ended the request with IGNORE, after a part of it was sent
+    bool told = false;         // the next message to the client is begun: it has been told that its request waits
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done

@@ -23,7 +23,6 @@
 
 static constexpr size_t attach_after = 64 * 1024; // bytes of a request that are enough to attach
 static constexpr uint8_t attentions_max = 100;
-static constexpr uint8_t smp_packet = 0x53; // MC-SMP 2.2.1
 static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
 // ---- both sockets ----------------------------------------------------------------------------------------------
 
@@ -254,7 +253,7 @@ static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t 
 static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<uint8_t> &out) {
     dialogue &d = *s->talk;
     tds_header h;
-    if (in.front() == smp_packet)
+    if (in.front() == smp_id)
         return refuse_smp(s);
     switch (tds_header_parse(in, d.packet_size, h)) {
     case tds_header_result::more: return step::wait;
@@ -400,7 +399,7 @@ void exchange_client_event(client_session *s, unsigned events) {
     if (events & net_hangup && !(events & net_readable))
         return session_client_ended(s, 0);
     if (events & net_readable)
-        client_read(s);
+        s->talk->mars ? mars_client_read(s) : client_read(s);
     exchange_watch(s);
 }
 

@@ -27,6 +27,8 @@ void exchange_attached(client_session *);
 void exchange_settled(client_session *);
 // The server connection was lost, or is no good any more (`gone` false), while something was asked there.
 void exchange_server_lost(client_session *, const char *why, bool gone);
+// Its request has waited for long: the answer begins with that news, whatever it will be.
+void exchange_tell_waiting(client_session *);
 // The request cannot be served: it is answered with the error. The session lives on, unless the error is of
 // severity 20. It must be detached.
 void exchange_fail_request(client_session *, proxy_error, const char *error_type, const char *detail);

@@ -36,7 +36,7 @@ void exchange_server_lost(client_session *s, const char *why, bool gone) {
     }
     std::vector<uint8_t> tokens = exchange_error_tokens(s, proxy_error::server_lost, "");
     if (!d.answer_begun)
-        tds_writer_begin(d.to_client, tds_type_response, 0);
+        exchange_begin_message(s);
     out_buffer out(s->root);
     tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
     exchange_count_out(s, packet_direction::proxy_to_client, d.to_client);
@@ -113,7 +113,7 @@ static const char *pass_tokens(client_session *s, const tds_piece &piece, bool m
 static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
     static constexpr uint8_t reset_acknowledged[] = {tds_token_envchange, 3, 0, tds_env_reset, 0, 0};
     dialogue &d = *s->talk;
-    tds_writer_begin(d.to_client, tds_type_response, 0);
+    exchange_begin_message(s);
     d.answer_begun = true;
     if (d.awaiting && d.reset_ack)
         tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
@@ -188,6 +188,6 @@ void exchange_server_event(server_conn *c, unsigned events) {
             return exchange_server_lost(s, strerror(-error), true);
     }
     if (events & net_readable)
-        server_read(s);
+        s->talk->mars ? mars_server_read(s) : server_read(s);
     exchange_watch(s);
 }

@@ -23,14 +23,24 @@ void exchange_count_in(client_session *s, packet_direction direction, const tds_
         counter_add(packet_counter(s->bucket, direction, c.type));
 }
 
+void exchange_begin_message(client_session *s) {
+    dialogue &d = *s->talk;
+    if (!d.told)
+        tds_writer_begin(d.to_client, tds_type_response, 0);
+    d.told = false;
+}
+
+static bool send_tokens(client_session *s, std::span<const uint8_t> tokens, tds_write mode) {
+    out_buffer out(s->root);
+    exchange_begin_message(s);
+    tds_writer_put(s->talk->to_client, tokens, mode, out.bytes);
+    exchange_count_out(s, packet_direction::proxy_to_client, s->talk->to_client);
+    return exchange_send_client(s, out.bytes);
+}
+
 // One message of the tokens given.
 bool exchange_send_tokens(client_session *s, std::span<const uint8_t> tokens) {
-    dialogue &d = *s->talk;
-    out_buffer out(s->root);
-    tds_writer_begin(d.to_client, tds_type_response, 0);
-    tds_writer_put(d.to_client, tokens, tds_write::end, out.bytes);
-    exchange_count_out(s, packet_direction::proxy_to_client, d.to_client);
-    return exchange_send_client(s, out.bytes);
+    return send_tokens(s, tokens, tds_write::end);
 }
 
 bool exchange_send_done(client_session *s, uint16_t status) {
@@ -39,7 +49,7 @@ bool exchange_send_done(client_session *s, uint16_t status) {
     return exchange_send_tokens(s, tokens);
 }
 
-std::vector<uint8_t> exchange_error_tokens(const client_session *s, proxy_error error, const char *detail) {
+static void put_notice(std::vector<uint8_t> &tokens, const client_session *s, proxy_error error, const char *detail) {
     const error_info &info = error_find(error);
     std::string text = info.text;
     if (*detail != '\0')
@@ -50,10 +60,31 @@ std::vector<uint8_t> exchange_error_tokens(const client_session *s, proxy_error 
     notice.text = text;
     notice.server_name = "tdsbouncer";
     notice.line = 1;
-    std::vector<uint8_t> tokens;
     tds_put_notice(tokens, s->talk->who->version, notice);
+}
+
+std::vector<uint8_t> exchange_error_tokens(const client_session *s, proxy_error error, const char *detail) {
+    std::vector<uint8_t> tokens;
+    put_notice(tokens, s, error, detail);
     tds_put_done(tokens, s->talk->who->version, tds_token_done, tds_done_error, 0, 0);
     return tokens;
+}
+// ---- a request that waits ---------------------------------------------------------------------------------------
+
+// Only behind the end of a request: while they still send it, drivers do not expect to read.
+void exchange_tell_waiting(client_session *s) {
+    dialogue &d = *s->talk;
+    const char *why = "";
+    bool complete = tds_request_arrived(iobuf_pending(s->in), d.packet_size, SIZE_MAX, why) == tds_arrival::enough;
+    if (d.told || !complete)
+        return;
+    log_debug("client is told that it waits", {{"session", s->id}, {"bucket", session_bucket_id(s)}});
+    std::vector<uint8_t> tokens;
+    put_notice(tokens, s, proxy_error::still_waiting, "");
+    if (!send_tokens(s, tokens, tds_write::flush))
+        return;
+    d.told = true;
+    exchange_watch(s);
 }
 // ---- a request that fails before a server had it ---------------------------------------------------------------
 

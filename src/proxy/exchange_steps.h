@@ -40,6 +40,8 @@ inline bool exchange_serving(const client_session *s) {
 void exchange_count_out(client_session *, packet_direction, tds_packet_writer &);
 void exchange_count_in(client_session *, packet_direction, const tds_packet_cursor &);
 
+// Begins a message to the client, or goes on with the one that has told it that its request waits.
+void exchange_begin_message(client_session *);
 // One message of the tokens given, or of one DONE. False: the session has ended.
 [[nodiscard]] bool exchange_send_tokens(client_session *, std::span<const uint8_t> tokens);
 [[nodiscard]] bool exchange_send_done(client_session *, uint16_t status);

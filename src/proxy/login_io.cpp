@@ -20,6 +20,7 @@ bool login_io_begin(client_session *s) {
     options.tls = root->tls;
     options.policy = policy_of(root->conf->proxy.tls);
     options.server_version = proxy_server_version(root, s->bucket);
+    options.grant_mars = proxy_grants_mars(root, s->bucket);
     options.spid = session_spid(s);
     s->login = client_login_create(options);
     if (s->login == nullptr)

@@ -58,15 +58,20 @@ static void set_gauges(proxy *root) {
                   static_cast<double>(root->sessions[i].count));
 }
 
-// Connections kept for their client's whole session because of its login.
+// Connections kept for their client's whole session because of its login, or because it multiplexes.
 static void count_dedicated(proxy *root) {
-    std::vector<unsigned> count(root->buckets.size());
+    struct dedicated {
+        unsigned auth, mars;
+    };
+    std::vector<dedicated> count(root->buckets.size());
     server_list &serving = root->servers[static_cast<size_t>(server_state::serving)];
     for (server_conn *c = list_front(serving); c != nullptr; c = list_next(serving, *c))
         if (c->purpose == server_purpose::dedicated)
-            ++count[c->bucket->core.index];
-    for (auto &pb : root->buckets)
-        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::auth)], count[pb->core.index]);
+            ++(c->client->talk->mars ? count[c->bucket->core.index].mars : count[c->bucket->core.index].auth);
+    for (auto &pb : root->buckets) {
+        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::auth)], count[pb->core.index].auth);
+        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::mars)], count[pb->core.index].mars);
+    }
 }
 
 // What a crowd's handshakes have left on the heap goes back to the system, once they are over: a few milliseconds.

@@ -57,6 +57,11 @@ static bool logs_in(const proxy_bucket *pb) {
     return pb->conf->probe == health_probe::login && pb->own_login;
 }
 
+// So that clients are told the truth.
+static bool asks_mars(const server_conn *c) {
+    return c->root->conf->proxy.mars == mars_mode::dedicate;
+}
+
 void probe_connected(server_conn *c) {
     c->deadline = proxy_now(c->root) + c->bucket->conf->connection_timeout;
     if (logs_in(c->bucket)) {
@@ -64,7 +69,7 @@ void probe_connected(server_conn *c) {
         return;
     }
     std::vector<uint8_t> request;
-    tds_prelogin_request_build({}, tds_encrypt_not_supported, request);
+    tds_prelogin_request_build({}, tds_encrypt_not_supported, request, false, asks_mars(c));
     ssize_t n = net_send(&c->conn.conn, request);
     if (n != static_cast<ssize_t>(request.size())) {
         probe_failed(c, "cannot send PRELOGIN");
@@ -86,10 +91,13 @@ void probe_refused(server_conn *c) {
     b.last_error = "login refused";
 }
 
-static void learn_version(server_conn *c, std::span<const uint8_t> packet) {
+static void learn(server_conn *c, std::span<const uint8_t> packet) {
     tds_prelogin options;
-    if (tds_prelogin_parse(packet.subspan(tds_header_size), options) == tds_prelogin_error::none)
-        proxy_learn_version(c->root, c->bucket, options.version);
+    if (tds_prelogin_parse(packet.subspan(tds_header_size), options) != tds_prelogin_error::none)
+        return;
+    proxy_learn_version(c->root, c->bucket, options.version);
+    if (asks_mars(c))
+        proxy_learn_mars(c->bucket, tds_prelogin_mars_on(options));
 }
 
 void probe_readable(server_conn *c) {
@@ -106,7 +114,7 @@ void probe_readable(server_conn *c) {
                                : (n < 0 ? strerror(static_cast<int>(-n)) : "no TDS answer to PRELOGIN"));
         return;
     }
-    learn_version(c, {answer, static_cast<size_t>(n)});
+    learn(c, {answer, static_cast<size_t>(n)});
     probe_done(c);
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/proxy.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdio>
 #include <random>
@@ -227,7 +228,27 @@ void proxy_learn_version(proxy *, proxy_bucket *pb, const tds_product_version &v
                                     {"major", static_cast<unsigned>(version.major)},
                                     {"minor", static_cast<unsigned>(version.minor)},
                                     {"build", static_cast<unsigned>(version.build)}});
+    if (pb->server_version != version) // another server, perhaps
+        pb->mars = mars_offer::unknown;
     pb->server_version = version;
+}
+
+bool proxy_grants_mars(const proxy *root, const proxy_bucket *pb) {
+    if (root->conf->proxy.mars != mars_mode::dedicate)
+        return false;
+    if (pb != nullptr)
+        return pb->mars != mars_offer::declined;
+    auto may_grant = [](const auto &b) {
+        return b->conf->mode != pool_mode::passthrough && b->mars != mars_offer::declined;
+    };
+    return std::any_of(root->buckets.begin(), root->buckets.end(), may_grant);
+}
+
+void proxy_learn_mars(proxy_bucket *pb, bool granted) {
+    mars_offer offer = granted ? mars_offer::granted : mars_offer::declined;
+    if (pb->mars != offer)
+        log_info("server's answer to MARS", {{"bucket", pb->core.id}, {"granted", granted}});
+    pb->mars = offer;
 }
 
 // "16.0.4135"; the option table has checked its form.

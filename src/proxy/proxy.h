@@ -66,6 +66,9 @@ struct bucket_metrics {
 // Whether a server announces transactions that SQL text begins (ENVCHANGE 8 to 10).
 enum class announcing : uint8_t { unknown, yes, no };
 
+// Whether a server grants MARS to who asks for it.
+enum class mars_offer : uint8_t { unknown, granted, declined };
+
 // A bucket with all that the loop needs for it.
 struct proxy_bucket {
     bucket core;
@@ -87,6 +90,7 @@ struct proxy_bucket {
     uint32_t closing = 0;                            // connections whose slots come free soon
     tds_product_version server_version;              // as the server said last; major 0: not yet
     std::string server_name;                         // likewise; in errors that the proxy gives in the server's place
+    mars_offer mars = mars_offer::unknown;           // as the server answered last
     announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
 
@@ -183,6 +187,11 @@ size_t proxy_session_count(const proxy *p);
 // The version that a client of this bucket (nullptr: not known yet) is told in PRELOGIN: JDBC goes by it.
 tds_product_version proxy_server_version(const proxy *p, const proxy_bucket *pb);
 void proxy_learn_version(proxy *p, proxy_bucket *pb, const tds_product_version &);
+// Whether a client of this bucket (nullptr: not known yet) that asks for MARS in PRELOGIN is granted it: unless the
+// server, or each that it may be led to, is known to decline. (A server that declines all the same: error 50007.)
+bool proxy_grants_mars(const proxy *p, const proxy_bucket *pb);
+// What a server has answered to a PRELOGIN that asked.
+void proxy_learn_mars(proxy_bucket *pb, bool granted);
 // The loop's next turn comes at once.
 void proxy_stay_awake(proxy *p);
 // Reads the certificate files again. False, with the reason in `error`: the old certificate stays.

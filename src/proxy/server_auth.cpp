@@ -37,6 +37,10 @@ static std::string_view password_of(const server_conn *c) {
     return c->client != nullptr ? authenticate_password(c->client) : std::string_view(c->bucket->conf->password);
 }
 
+static bool multiplexes(const server_conn *c) {
+    return c->purpose == server_purpose::dedicated && c->client->talk->mars != nullptr;
+}
+
 static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
     static constexpr uint8_t dedicated_features[] = {tds_feature_fedauth,
                                                      tds_feature_column_encryption,
@@ -57,7 +61,7 @@ static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
         r.version = strict ? tds_8_0 : tds_7_4;
     r.user_name = c->who->user;
     r.server_name = server_target(const_cast<server_conn *>(c))->host;
-    r.packet_size = c->root->conf->proxy.server_packet_size;
+    r.packet_size = multiplexes(c) ? authenticate_packet_size(c->client) : c->root->conf->proxy.server_packet_size;
     r.features = features;
     return tds_login7_build(r, payload);
 }
@@ -77,6 +81,7 @@ static server_login_options options_of(server_conn *c) {
     o.host = target->host;
     o.port = target->port;
     o.version = proxy_server_version(c->root, c->bucket);
+    o.mars = multiplexes(c);
     o.fedauth_required =
         c->purpose == server_purpose::dedicated && tds_feature_find(c->who->features, tds_feature_fedauth, fedauth);
     return o;
@@ -149,6 +154,12 @@ static void failed(server_conn *c) {
     if (c->bucket->without_tls && kind == server_login_error::refused_encryption) {
         c->bucket->without_tls = false; // it has learnt TLS
         server_try_again(c, true, "encryption");
+        return;
+    }
+    if (kind == server_login_error::declined_mars) {
+        proxy_learn_version(c->root, c->bucket, server_login_version(c->login));
+        proxy_learn_mars(c->bucket, false);
+        authenticate_without_mars(c->client, "the server does not grant MARS");
         return;
     }
     bool tls = kind == server_login_error::tls || kind == server_login_error::refused_encryption;
@@ -301,6 +312,8 @@ static void start_walker(server_conn *c, const tds_login_answer &answer) {
 static void accepted(server_conn *c) {
     slots_server_up(c->root, c->bucket, (uv_hrtime() - c->try_started) / 1000);
     proxy_learn_version(c->root, c->bucket, server_login_version(c->login));
+    if (multiplexes(c))
+        proxy_learn_mars(c->bucket, true);
     c->packet_size = static_cast<uint16_t>(server_login_packet_size(c->login));
     c->to_server.packet_size = c->packet_size;
     stream_set_tls(&c->conn, server_login_take_engine(c->login));

@@ -126,7 +126,7 @@ static void send_prelogin(server_login *c) {
     bool clear = c->options.tls_policy == server_tls::disable || c->options.tls_policy == server_tls::strict;
     std::vector<uint8_t> packet;
     tds_prelogin_request_build(c->options.version, clear ? tds_encrypt_not_supported : tds_encrypt_on, packet,
-                               c->options.fedauth_required);
+                               c->options.fedauth_required, c->options.mars);
     put_packet(c, packet);
     expect_answer(c);
 }
@@ -212,6 +212,8 @@ static void take_prelogin(server_login *c) {
         return fail(c, server_login_error::protocol, tds_prelogin_error_text(error));
     c->prelogin_done = true;
     c->version = answer.version;
+    if (c->options.mars && !tds_prelogin_mars_on(answer))
+        return fail(c, server_login_error::declined_mars, "server does not grant MARS");
     c->fedauth_echo = answer.has_fedauth && answer.fedauth == 1;
     if (c->encryption == server_encryption::strict) // the option is ignored inside strict TLS
         return send_login7(c);

@@ -31,6 +31,7 @@ struct server_login_options {
     std::string_view host;                   // of the server: SNI, verification, resumption. Copied
     uint16_t port = 1433;
     tds_product_version version{16, 0, 0, 0}; // told in PRELOGIN
+    bool mars = false;                        // MARS = 1 is sent; a server that declines it is not logged in to
     bool fedauth_required = false; // FEDAUTHREQUIRED = 1 is sent: the client's LOGIN7 holds a FEDAUTH feature
 };
 
@@ -46,6 +47,7 @@ enum class server_login_error : uint8_t {
     none,
     protocol,           // not TDS, malformed, or in the wrong order
     tls,                // handshake, certificate or record
+    declined_mars,      // the server's PRELOGIN does not grant it
     refused_encryption, // server_tls and the server's own setting do not go together
     memory,
 };

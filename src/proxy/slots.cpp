@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "base/log.h"
+#include "proxy/exchange.h"
 #include "proxy/pools.h"
 #include "proxy/probe.h"
 
@@ -211,9 +212,25 @@ void slots_release(proxy *root, proxy_bucket *pb) {
     ask(root, pb);
 }
 
+// Clients that have waited for long with a request are told so, once. Telling one may end its session.
+static void tell_waiting(proxy *root, proxy_bucket *pb, uint64_t now) {
+    uint64_t notify = root->conf->proxy.queue_notify;
+    waiter *next = notify != 0 ? waitq_head(pb->core.queue) : nullptr;
+    while (next != nullptr && now - next->since >= notify) {
+        waiter *w = next;
+        next = list_next(pb->core.queue.waiters, *w);
+        if (w->told)
+            continue;
+        w->told = true;
+        if (client_session *s = slots_waiting_for_pool(w); s != nullptr)
+            exchange_tell_waiting(s);
+    }
+}
+
 void slots_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
     while (waiter *w = waitq_pop_expired(pb->core.queue, now))
         deny(root, pb, w, pb->core.limits.queue_timeout == 0 ? proxy_error::no_slot : proxy_error::queue_timeout, "");
+    tell_waiting(root, pb, now);
     ask(root, pb);
 }
 

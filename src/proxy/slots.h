@@ -22,7 +22,8 @@ void slots_take_out(proxy *, proxy_bucket *, waiter *);
 void slots_cancel(proxy *, proxy_bucket *, waiter &);
 // A server connection is gone: its slot goes to the next waiter or back to the coordinator.
 void slots_release(proxy *, proxy_bucket *);
-// Asks for a slot if somebody waits and it is time; expires waiters. Called by maintenance.
+// Asks for a slot if somebody waits and it is time; expires waiters, and tells those who wait for long. Called by
+// maintenance.
 void slots_tick(proxy *, proxy_bucket *, uint64_t now);
 // Everybody who waits for this bucket is told.
 void slots_deny_all(proxy *, proxy_bucket *, proxy_error, const char *detail);

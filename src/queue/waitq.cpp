@@ -3,7 +3,7 @@
 void waitq_push(waitq &q, waiter &w, uint64_t now, uint64_t timeout) {
     w.since = now;
     w.deadline = now + timeout;
-    w.refused = false;
+    w.refused = w.told = false;
     w.passed_over = 0;
     list_push_back(q.waiters, w);
 }

@@ -17,6 +17,7 @@ struct waiter {
     uint64_t since = 0;    // when it was queued
     uint64_t deadline = 0; // when it must be told that it waited too long
     bool refused = false;  // a slot was asked for on its behalf, or a predecessor's, and there was none
+    bool told = false;     // that it has waited for long, if it may be told that
     waiter_kind kind = waiter_kind::client;
     uint32_t passed_over = 0; // while it was the head: how often a later one was served
 };

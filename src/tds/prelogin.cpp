@@ -179,18 +179,18 @@ void tds_prelogin_answer_build(const tds_prelogin_answer &answer, std::vector<ui
     if (answer.thread && answer.mars)
         options[n++] = {tds_prelogin_thread, 0, {}};
     if (answer.mars)
-        options[n++] = {tds_prelogin_mars, 1, {0}};
+        options[n++] = {tds_prelogin_mars, 1, {answer.mars_value}};
     if (answer.fedauth)
         options[n++] = {tds_prelogin_fedauth, 1, {answer.fedauth_value}};
     build(tds_type_response, answer.spid, {options, n}, out);
 }
 
 void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out,
-                                bool fedauth) {
+                                bool fedauth, bool mars) {
     const prelogin_option options[] = {
         version_option(version),         {tds_prelogin_encryption, 1, {encryption}},
         {tds_prelogin_instance, 1, {0}}, {tds_prelogin_thread, 4, {0}},
-        {tds_prelogin_mars, 1, {0}},     {tds_prelogin_fedauth, 1, {1}},
+        {tds_prelogin_mars, 1, {mars}},  {tds_prelogin_fedauth, 1, {1}},
     };
     size_t count = std::size(options) - (fedauth ? 0 : 1);
     build(tds_type_prelogin, 0, {options, count}, out);

@@ -32,6 +32,8 @@ struct tds_product_version {
     uint8_t minor = 0;
     uint16_t build = 0;
     uint16_t sub_build = 0;
+
+    bool operator==(const tds_product_version &) const = default;
 };
 
 struct tds_prelogin {
@@ -52,6 +54,11 @@ struct tds_prelogin {
     std::span<const uint8_t> trace;
     std::span<const uint8_t> nonce;
 };
+
+// Asked for, or granted.
+inline bool tds_prelogin_mars_on(const tds_prelogin &p) {
+    return p.has_mars && p.mars == 1;
+}
 
 enum class tds_prelogin_error : uint8_t {
     none,
@@ -89,7 +96,8 @@ tds_encryption_decision tds_encryption_decide(uint8_t client_byte, tds_tls_polic
 struct tds_prelogin_answer {
     tds_product_version version; // major >= 9, JDBC refuses less
     uint8_t encryption = tds_encrypt_not_supported;
-    bool mars = false;    // put MARS = 0 in: do so if the client sent the option (FreeTDS falls to 7.1 without)
+    bool mars = false; // put MARS in: do so if the client sent the option (FreeTDS falls to 7.1 without)
+    uint8_t mars_value = 0;
     bool thread = false;  // put an empty THREADID in; only done together with MARS
     bool fedauth = false; // put FEDAUTHREQUIRED in; only if the client sent it
     uint8_t fedauth_value = 0;
@@ -99,7 +107,7 @@ struct tds_prelogin_answer {
 // Appends the whole answer packet (type 0x04, EOM). Obeys every rule that a driver is known to have.
 void tds_prelogin_answer_build(const tds_prelogin_answer &answer, std::vector<uint8_t> &out);
 
-// Appends a client's PRELOGIN packet (type 0x12, EOM): VERSION, ENCRYPTION, INSTOPT, THREADID, MARS = 0 and,
+// Appends a client's PRELOGIN packet (type 0x12, EOM): VERSION, ENCRYPTION, INSTOPT, THREADID, MARS and,
 // when asked for, FEDAUTHREQUIRED = 1.
 void tds_prelogin_request_build(const tds_product_version &version, uint8_t encryption, std::vector<uint8_t> &out,
-                                bool fedauth = false);
+                                bool fedauth = false, bool mars = false);

@@ -7,6 +7,7 @@
 #include "tds/login7.h"
 #include "tds/packet.h"
 #include "tds/prelogin.h"
+#include "tds/smp.h"
 #include "tds/utf16.h"
 
 static void require(bool condition) {
@@ -30,6 +31,7 @@ static void prelogin(std::span<const uint8_t> payload) {
     tds_prelogin_answer a;
     a.version = {16, 0, 0, 0};
     a.mars = p.has_mars;
+    a.mars_value = tds_prelogin_mars_on(p);
     a.thread = p.has_thread;
     a.fedauth = p.has_fedauth;
     std::vector<uint8_t> answer;
@@ -74,11 +76,21 @@ static void messages(std::span<const uint8_t> in, size_t piece) {
     }
 }
 
+// Any split says the same of an SMP stream.
+static void smp(std::span<const uint8_t> in, size_t piece) {
+    smp_cursor whole, pieces;
+    const char *why = smp_walk(whole, smp_sender::client, in), *piecewise = nullptr;
+    for (size_t at = 0; at < in.size() && piecewise == nullptr; at += piece)
+        piecewise = smp_walk(pieces, smp_sender::client, in.subspan(at, std::min(piece, in.size() - at)));
+    require(why == piecewise && (why != nullptr || smp_cursor_idle(whole) == smp_cursor_idle(pieces)));
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     std::span<const uint8_t> in(data, size);
     prelogin(in);
     login7(in);
     messages(in, size == 0 ? 1 : 1 + data[size - 1]);
+    smp(in, size == 0 ? 1 : 1 + data[size - 1] % 24);
     std::vector<uint8_t> back;
     tds_utf16_append(tds_utf8(in), SIZE_MAX, back);
     require(back.size() == size / 2 * 2);

@@ -27,9 +27,9 @@ def sspi_server(t, *args):
     return server
 
 
-def sspi_login(target, password="secret", encrypt="off", long_sspi=False):
+def sspi_login(target, password="secret", encrypt="off", long_sspi=False, mars=0):
     """Both rounds: (tokens of the last answer without the blob that is another each time, connection)."""
-    one = Login(target, encrypt=encrypt, user="", sspi=b"SIN1" + b"DOMAIN\\app", long_sspi=long_sspi)
+    one = Login(target, encrypt=encrypt, mars=mars, user="", sspi=b"SIN1" + b"DOMAIN\\app", long_sspi=long_sspi)
     reply = b"SIN3" + keyed(password, one.sspi_blob())
     one.send(PACKET_SSPI, reply)
     tokens = tokens_of(one.receive_raw())

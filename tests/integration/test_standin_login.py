@@ -67,8 +67,8 @@ def login7(user, password="", database="", flags=(0xE0, 0x03, 0, 0), features=()
 class Login:
     """A connection up to the answer of LOGIN7, and further rounds where the server asks for them."""
 
-    def __init__(self, server, fedauth=None, encrypt="off", **keys):
-        self.client = TdsClient(server.port, connect=False, encrypt=encrypt)
+    def __init__(self, server, fedauth=None, encrypt="off", mars=0, **keys):
+        self.client = TdsClient(server.port, connect=False, encrypt=encrypt, mars=mars)
         self.session = self.client.session
         if fedauth is None:
             self.client.run(self.session.negotiate())

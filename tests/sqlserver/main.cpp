@@ -35,6 +35,7 @@ const char usage[] =
     "  --drop-request N         every Nth request: half of its answer, then the connection closes\n"
     "  --login-error NUMBER     every login fails with this error; 0: none does\n"
     "  --login-error-count N    ... only the next N logins, the ones after them succeed\n"
+    "  --mars                   multiple active result sets are granted to who asks for them\n"
     "  --strict-framing N       0: accept short packets in the middle of a message (1)\n"
     "  --strict-descriptors N   0: accept any transaction descriptor in ALL_HEADERS (1: 3989 and 3971)\n"
     "  --deadlocks N            the next N INSERTs, UPDATEs or DELETEs in a transaction are deadlock victims, 1205\n"
@@ -96,10 +97,18 @@ void set_switch(server &s, const std::string &name, const char *value) {
 }
 
 bool is_flag(const std::string &name) {
-    static const char *const all[] = {
-        "--silent-transactions", "--no-database-reset",   "--fail-reset",    "--utf8-columns", "--honour-no-metadata",
-        "--reuse-handles",       "--drop-after-prelogin", "--drop-at-login", "--refuse",       "--garbage",
-        "--route-read-only"};
+    static const char *const all[] = {"--silent-transactions",
+                                      "--no-database-reset",
+                                      "--fail-reset",
+                                      "--utf8-columns",
+                                      "--honour-no-metadata",
+                                      "--reuse-handles",
+                                      "--drop-after-prelogin",
+                                      "--drop-at-login",
+                                      "--refuse",
+                                      "--garbage",
+                                      "--route-read-only",
+                                      "--mars"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

@@ -1,5 +1,6 @@
 // Listener, accept, life and death of connections. See server.h.
 #include "server.h"
+#include "wire_mars.h"
 
 #include <arpa/inet.h>
 #include <cstdio>
@@ -180,6 +181,8 @@ void conn_reading(conn *c) {
 }
 
 void conn_close(conn *c, const char *reason) {
+    if (c->carrier != nullptr)
+        c = c->carrier;
     if (c->closing)
         return;
     if (c->srv->opt.verbose)
@@ -189,9 +192,12 @@ void conn_close(conn *c, const char *reason) {
     uv_close(handle_of(&c->tcp), on_handle_closed); // closes the descriptor at once
     uv_close(handle_of(&c->timer), on_handle_closed);
     count_closed(c);
+    mars_close(c);
 }
 
 void conn_linger(conn *c, const char *reason) {
+    if (c->carrier != nullptr)
+        c = c->carrier;
     if (c->closing || c->ph == phase::lingering)
         return;
     if (c->srv->opt.verbose)
@@ -212,7 +218,7 @@ void conn_linger(conn *c, const char *reason) {
 }
 
 void conn_reap(conn *c) {
-    if (c->handles_open > 0)
+    if (c->handles_open > 0 || !c->streams.empty())
         return;
     if (c->fib != nullptr) // cancelled: every wait fails now, so it runs to its end
         session_continue(c);

@@ -33,9 +33,10 @@ struct server_switches {
     int64_t drop_after_prelogin = 0, drop_at_login = 0;
     int64_t drop_request = 0;      // every Nth request: half of the answer, then close
     int64_t refuse = 0;            // do not listen
-    int64_t garbage = 0;           // random bytes instead of the PRELOGIN answer
+    int64_t garbage = 0;           // random bytes instead of the PRELOGIN answer; with MARS wrong headers
     int64_t login_error = 0;       // this error number for every login
     int64_t login_error_count = 0; // above 0: only for so many logins more
+    int64_t mars = 0;              // granted to who asks
     int64_t strict_framing = 1;    // close on a short packet that is not the last (TDS 7.3)
     std::string route_host;        // not empty: a login is answered with a routing ENVCHANGE to there
     uint16_t route_port = 0;

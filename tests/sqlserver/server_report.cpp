@@ -1,5 +1,6 @@
 // What the control port tells: counters and sessions as JSON. See server.h.
 #include "server.h"
+#include "wire_mars.h"
 
 #include <cstdio>
 
@@ -116,7 +117,9 @@ std::string session_json(const conn *c) {
     json_number(o, "packet_size", c->packet_size);
     json_number(o, "requests", c->requests);
     json_number(o, "resets", c->resets);
-    json_number(o, "running", c->fib != nullptr);
+    json_bool(o, "mars", c->mars);
+    json_number(o, "streams", c->streams.size());
+    json_number(o, "running", c->fib != nullptr || mars_running(c));
     return o + "}";
 }
 

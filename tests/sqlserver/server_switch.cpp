@@ -25,6 +25,7 @@ const number_switch number_switches[] = {
     {"garbage", &server_switches::garbage},
     {"login-error", &server_switches::login_error},
     {"login-error-count", &server_switches::login_error_count},
+    {"mars", &server_switches::mars},
     {"strict-framing", &server_switches::strict_framing},
     {"route-read-only", &server_switches::route_read_only},
     {"utf8-columns", &server_switches::utf8_columns},

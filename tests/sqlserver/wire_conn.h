@@ -12,6 +12,7 @@
 #include "wire_tls.h"
 #include "wire_token.h"
 
+#include <map>
 #include <memory>
 #include <uv.h>
 
@@ -97,7 +98,11 @@ struct conn {
     uint32_t packet_size = 4096;
     tds version = tds::v74;
     bool mars_asked = false;
-    bool fedauth_required = false; // PRELOGIN answered FEDAUTHREQUIRED 1
+    bool mars = false; // granted: after the login everything is SMP
+    std::map<uint16_t, struct mars_stream *> streams;
+    conn *carrier = nullptr;              // of a stream: the connection that carries it
+    struct mars_stream *stream = nullptr; // ... and itself
+    bool fedauth_required = false;        // PRELOGIN answered FEDAUTHREQUIRED 1
     stream_features features;
     // SESSIONRECOVERY: what the login ended with, and what has been reported since.
     bool session_recovery = false;
@@ -135,6 +140,7 @@ void out_append(conn *, std::string_view tokens); // into packets
 void out_end(conn *);                             // ends the message
 void out_flush(conn *);                           // gives complete packets to the socket
 void out_raw(conn *, std::string_view bytes);     // handshake bytes: straight to the socket
+void out_smp(conn *, std::string_view packet);    // one SMP packet
 void out_wrapped(conn *, std::string_view bytes); // one flight as one message of PRELOGIN packets
 
 // wire_session_login.cpp: one message each, on the loop

@@ -1,6 +1,7 @@
 // Input: bytes through TLS into packets, packets into messages.
 #include "server.h"
 #include "wire_conn.h"
+#include "wire_mars.h"
 
 namespace sqlserver {
 
@@ -226,7 +227,12 @@ void conn_process(conn *c) {
         decode(c);
         if (c->closing || c->ph == phase::lingering)
             return;
-        if (c->fib != nullptr) {
+        if (c->mars && c->ph == phase::ready && c->fib == nullptr) {
+            if (!mars_take(c))
+                break;
+        } else if (c->stream != nullptr && mars_busy(c)) {
+            break;
+        } else if (c->fib != nullptr) {
             if (!take_attention(c))
                 break;
             session_attention(c);
@@ -236,7 +242,9 @@ void conn_process(conn *c) {
             session_message(c);
         }
     }
-    if (!c->closing && c->ph != phase::lingering)
+    if (c->stream != nullptr)
+        mars_idle(c);
+    else if (!c->closing && c->ph != phase::lingering)
         conn_reading(c);
     buffers_trim(c);
 }

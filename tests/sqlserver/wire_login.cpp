@@ -225,7 +225,7 @@ prelogin_outcome prelogin_decide(const prelogin &p, encrypt setting, bool strict
     }
 }
 
-std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required) {
+std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required, bool mars) {
     product_version version = product_version_of(product);
     std::string table, data;
     const size_t table_size = (fedauth_required ? 6 : 5) * 5 + 1;
@@ -245,7 +245,7 @@ std::string prelogin_answer(std::string_view product, uint8_t encryption, bool f
     option(1, std::string_view(reinterpret_cast<const char *>(&encryption), 1));
     option(2, std::string_view("\0", 1)); // the instance matches
     option(3, "");
-    option(4, std::string_view("\0", 1)); // no MARS
+    option(4, std::string_view(mars ? "\1" : "\0", 1));
     if (fedauth_required)
         option(6, std::string_view("\1", 1));
     put_u8(table, 0xFF);

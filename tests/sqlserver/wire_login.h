@@ -24,8 +24,8 @@ bool prelogin_parse(std::string_view payload, prelogin &out);
 // The ENCRYPTION byte for the answer and what it leads to. `strict`: TDS 8.0, where the option has no meaning.
 prelogin_outcome prelogin_decide(const prelogin &, encrypt setting, bool strict, uint8_t &answer);
 
-// MARS is always declined. `fedauth_required`: FEDAUTHREQUIRED 1, only for a client that asked.
-std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required);
+// `fedauth_required`, `mars`: 1, only for a client that asked.
+std::string prelogin_answer(std::string_view product, uint8_t encryption, bool fedauth_required, bool mars);
 
 // Features that can be acknowledged. FEDAUTH is, always, where it is served.
 constexpr std::string_view feature_known("\x01\x04\x05\x08\x09\x0A\x0B\x0D\x0E\x0F", 10);

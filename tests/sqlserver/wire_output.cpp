@@ -1,6 +1,7 @@
 // Output: tokens into packets, packets into TLS, bytes to the socket.
 #include "server.h"
 #include "wire_conn.h"
+#include "wire_mars.h"
 
 #include <algorithm>
 
@@ -132,10 +133,24 @@ void out_end(conn *c) {
     c->packet_id = 0;
 }
 
+void out_smp(conn *c, std::string_view packet) {
+    if (c->tr != transport::tls) {
+        socket_write(c, packet);
+        return;
+    }
+    std::string wire;
+    if (!tls_write(c->tls, packet))
+        conn_close(c, "TLS write failed");
+    tls_drain(c->tls, wire);
+    socket_write(c, wire);
+}
+
 void out_flush(conn *c) {
     size_t n = c->packet_open ? c->packet_at : c->out.size();
     std::string_view ready = std::string_view(c->out).substr(0, n);
-    if (c->tr == transport::tls)
+    if (c->stream != nullptr)
+        mars_send(c, ready);
+    else if (c->tr == transport::tls)
         write_encrypted(c, ready);
     else
         socket_write(c, ready);

@@ -137,9 +137,10 @@ void on_request(conn *c) {
         s->stats.requests++;
     if (type != packet::bulk)
         (type == packet::batch ? s->stats.batches : type == packet::rpc ? s->stats.rpcs : s->stats.tran_requests)++;
-    c->requests += type != packet::bulk;
+    conn *socket = c->carrier != nullptr ? c->carrier : c;
+    socket->requests += type != packet::bulk;
     if (s->sw.drop_request > 0 && s->stats.requests % static_cast<uint64_t>(s->sw.drop_request) == 0)
-        c->cut_answer = true;
+        socket->cut_answer = true;
     c->cancelled = false;
     session_start_fiber(c, [](void *p) { run_request(static_cast<conn *>(p)); });
 }

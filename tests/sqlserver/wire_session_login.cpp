@@ -50,10 +50,11 @@ void session_prelogin(conn *c) {
     }
     s->stats.prelogins++;
     c->mars_asked = asked.wants_mars;
+    c->mars = asked.wants_mars && s->sw.mars != 0;
     c->fedauth_required = asked.asks_fedauth && !s->sw.fedauth_token.empty();
     uint8_t byte = 0;
     prelogin_outcome outcome = prelogin_decide(asked, s->opt.encryption, c->strict, byte);
-    out_append(c, prelogin_answer(s->opt.engine.version, byte, c->fedauth_required));
+    out_append(c, prelogin_answer(s->opt.engine.version, byte, c->fedauth_required, c->mars));
     out_end(c);
     out_flush(c);
     c->ph = phase::login;

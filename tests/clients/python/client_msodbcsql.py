@@ -20,6 +20,8 @@ def _attributes(args):
             "Encrypt": _ENCRYPT[args.encrypt]}
     if args.scenario != "startup":  # that one has the driver's defaults
         keys["ConnectRetryCount"] = "0"
+    if args.mars == "on":
+        keys["MARS_Connection"] = "yes"
     if args.database:
         keys["DATABASE"] = args.database
     if args.encrypt != "strict":

@@ -45,7 +45,7 @@ class PythonTds(DbApi):
         self.connection = self._guard(
             pytds.connect, dsn=a.host, port=a.port, user=a.user, password=a.password, database=a.database,
             cafile=None if a.encrypt == "off" else a.ca_file or "any", validate_host=False,
-            enc_login_only=a.encrypt == "login", **keys)
+            enc_login_only=a.encrypt == "login", use_mars=a.mars == "on", **keys)
 
     def _cursor(self, sql, params=(), rows=True):
         with self.connection.cursor() as cursor:

@@ -35,13 +35,14 @@ def arguments(drivers):
     parser.add_argument("--password", required=True)
     parser.add_argument("--database", default="")
     parser.add_argument("--encrypt", choices=["off", "login", "full", "strict"], default="off")
-    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix"], default="login")
+    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix", "mars"], default="login")
     parser.add_argument("--count", type=int, default=1, help="hold, startup: connections at once")
     parser.add_argument("--hold", type=int, default=0, metavar="MS")
     parser.add_argument("--login-timeout", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--timeout", type=int, default=60, metavar="SECONDS", help="of a query")
     parser.add_argument("--ca-file", default="")
     parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup")
+    parser.add_argument("--mars", choices=["on", "off"], default="off", help="ask for multiple active result sets")
     parser.add_argument("--plan", default="", help="mix: the file that run-client made")
     parser.add_argument("--think", type=int, default=0, metavar="MS", help="mix: pause before each operation")
     return parser.parse_known_args()[0]  # the rest was for the plan
@@ -164,6 +165,16 @@ def scenario_many(make, args, one):
     return 3 if failures else 0
 
 
+def scenario_mars(driver):
+    """Two results at once on one connection: one is read while the other's requests run."""
+    driver.connect()
+    say("connected")
+    for rows, between in driver.two_results(1000, 97):
+        say(f"rows={rows} between={canonical(between)}")
+    driver.close()
+    say("closed")
+
+
 def main(drivers):
     """drivers: name -> class. Ends the process."""
     sys.stdout.reconfigure(encoding="utf-8")
@@ -175,7 +186,7 @@ def main(drivers):
         from player import scenario_mix
         sys.exit(scenario_mix(make, args))
     try:
-        (scenario_basic if args.scenario == "basic" else scenario_login)(make(args))
+        {"basic": scenario_basic, "login": scenario_login, "mars": scenario_mars}[args.scenario](make(args))
     except DriverError as error:
         say(f"ERROR number={error.number} text={error.text}")
         sys.exit(3)

@@ -35,6 +35,17 @@ class DbApi:
             self._guard(cursor.execute, text, *parameters)
             return self.all_results(cursor)
 
+    def two_results(self, count, every):
+        """(rows read so far, what another cursor says) after every so many rows of a result that stays open."""
+        with self.connection.cursor() as long, self.connection.cursor() as short:
+            self._guard(long.execute, f"SELECT TOP {count} i, REPLICATE('x', 500) AS x FROM dbo.numbers ORDER BY i")
+            for read in range(1, count + 1):
+                assert self._guard(long.fetchone) is not None
+                if read % every == 0:
+                    self._guard(short.execute, f"SELECT {read} + @@TRANCOUNT AS n")
+                    yield read, self._guard(short.fetchall)[0][0]
+            assert self._guard(long.fetchone) is None
+
     def batch(self, text, _wanted):
         return self.run_cursor(text)
 

@@ -26,14 +26,15 @@ class SqlServer(Process):
     Each of sessions(): id, spid, user, authentication (sql, sspi, fedauth), login_database, database (now), language,
     app_name, host_name, server_name (of LOGIN7), library, address, tds_version ("0x74000004"), flags (the four option
     bytes as sent, "E0030010"), read_only_intent, features ({"0A": "01"}: asked for), packet_size_asked, packet_size,
-    encryption (none, login, full, strict), tls_version, tls_resumed, sni, mars_asked, requests, resets, running.
+    encryption (none, login, full, strict), tls_version, tls_resumed, sni, mars_asked, mars (granted), streams (of SMP),
+    requests, resets, running.
 
     Switches for set(): max-connections, delay-login, delay-request, drop-after-prelogin, drop-at-login, drop-request,
     refuse, garbage, login-error (a number: every login fails with it), login-error-count (only the next so many),
-    strict-framing, strict-descriptors, deadlocks (the next so many changes in transactions), silent-transactions,
-    no-database-reset, fail-reset, reuse-handles, route ("host:port" or "off"), route-read-only, feature-acks ("01,04,09,0A,0D" or "none"), encrypt-column,
-    classify-column (a column's name or "off"), utf8-columns, honour-no-metadata, fedauth-token, fedauth-user, sspi-nonce:
-    `sqlserver-standin --help`.
+    mars (granted to who asks), strict-framing, strict-descriptors, deadlocks (the next so many changes in transactions),
+    silent-transactions, no-database-reset, fail-reset, reuse-handles, route ("host:port" or "off"), route-read-only,
+    feature-acks ("01,04,09,0A,0D" or "none"), encrypt-column, classify-column (a column's name or "off"),
+    utf8-columns, honour-no-metadata, fedauth-token, fedauth-user, sspi-nonce: `sqlserver-standin --help`.
     """
 
     def __init__(self, name, folder, binary, port=None, user="sa", password=PASSWORD, database=DATABASE,

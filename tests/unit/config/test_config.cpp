@@ -265,8 +265,6 @@ static void what_comes_later_is_refused(void **) {
                   "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
                   "buckets.yaml:5: buckets[0].defer_begin: not available in this version; expected the key to be left "
                   "out\n");
-    expect_errors(proxy_with("  mars: dedicate\n"), good_buckets,
-                  "proxy.yaml:4: proxy.mars: dedicate is not available in this version; expected refuse\n");
 }
 
 static void transaction_mode_is_the_default(void **) {
@@ -295,7 +293,7 @@ static void keys_of_transaction_mode_mean_nothing_in_others(void **) {
 static const char session_proxy[] = "proxy:\n  listen_port: 1433\n  pool_mode: session\n";
 
 static void keys_of_pooling_are_stored(void **) {
-    outcome o = load(std::string(session_proxy) + "  auth_cache_ttl: 0\n  mars: refuse\n  server_packet_size: 4096\n"
+    outcome o = load(std::string(session_proxy) + "  auth_cache_ttl: 0\n  mars: dedicate\n  server_packet_size: 4096\n"
                                                   "  client_packet_size_max: 512\n",
                      bucket_with("    server_tls: verify-full\n    server_ca_file: /dev/null\n    username: sa\n"
                                  "    min_idle: 3\n    max_idle_time: 0\n    server_lifetime: 10m\n"
@@ -305,7 +303,7 @@ static void keys_of_pooling_are_stored(void **) {
     assert_string_equal(joined(o.errors).c_str(), "");
     assert_string_equal(joined(o.warnings).c_str(), "");
     const proxy_config &p = o.loaded->proxy;
-    assert_true(p.mode == pool_mode::session && p.auth_cache_ttl == 0 && p.mars == mars_mode::refuse);
+    assert_true(p.mode == pool_mode::session && p.auth_cache_ttl == 0 && p.mars == mars_mode::dedicate);
     assert_true(p.server_packet_size == 4096 && p.client_packet_size_max == 512 && p.server_version.empty());
     const bucket_config &b = o.loaded->buckets[0];
     assert_true(b.mode == pool_mode::session && b.tls == server_tls::verify_full && b.server_ca_file == "/dev/null");

@@ -603,8 +603,29 @@ static void test_destroyed_at_every_byte(void **) {
     }
 }
 
+// Granted as asked, if at all; the option comes back in any case where it was sent.
+static void test_mars(void **) {
+    for (unsigned bits = 0; bits < 4; ++bits) {
+        bool offered = bits & 1, asked = bits & 2;
+        client_login_options options;
+        options.grant_mars = offered;
+        client_login *c = client_login_create(options);
+        bytes out;
+        tds_prelogin_request_build({1, 0, 0, 0}, tds_encrypt_not_supported, out, false, asked);
+        assert_int_equal(client_login_feed(c, out, nullptr), client_login_result::more);
+        auto answer = client_login_output(c);
+        tds_prelogin p;
+        assert_int_equal(tds_prelogin_parse(answer.subspan(tds_header_size), p), tds_prelogin_error::none);
+        assert_true(p.has_mars);
+        assert_int_equal(p.mars, offered && asked);
+        assert_int_equal(client_login_mars(c), offered && asked);
+        client_login_destroy(c);
+    }
+}
+
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(test_mars),
         cmocka_unit_test(test_in_clear),
         cmocka_unit_test(test_every_split_of_two),
         cmocka_unit_test(test_tls_disabled),

@@ -56,11 +56,12 @@ static server_login_options options_for(server_tls policy) {
     return o;
 }
 
-static bytes server_prelogin(uint8_t encryption, bool fedauth = false, uint8_t fedauth_value = 1) {
+static bytes server_prelogin(uint8_t encryption, bool fedauth = false, uint8_t fedauth_value = 1, uint8_t mars = 0) {
     tds_prelogin_answer a;
     a.version = {16, 0, 1000, 0};
     a.encryption = encryption;
     a.mars = a.thread = true;
+    a.mars_value = mars;
     a.fedauth = fedauth;
     a.fedauth_value = fedauth_value;
     bytes out;
@@ -323,6 +324,27 @@ static void test_every_encryption_byte(void **) {
                                  value > 3 ? server_login_error::protocol : server_login_error::refused_encryption);
         }
     }
+}
+
+// A server that declines what the client was promised is not told who it is.
+static void test_mars(void **) {
+    static const uint8_t without_the_option[] = {0, 0, 6, 0, 6, 0xff, 8, 0, 1, 2, 0, 0};
+    server_login_options options = options_for(server_tls::disable);
+    options.mars = true;
+    outgoing granted(options), declined(options), old(options);
+    bytes sent = deliver(granted, server_prelogin(tds_encrypt_not_supported, false, 1, 1));
+    assert_int_equal(granted.result, server_login_result::more);
+    size_t prelogin = get_u16be(&sent[2]);
+    tds_prelogin p;
+    assert_int_equal(tds_prelogin_parse(std::span(sent).subspan(8, prelogin - 8), p), tds_prelogin_error::none);
+    assert_true(tds_prelogin_mars_on(p));
+    assert_int_equal(sent[prelogin], tds_type_login7);
+    sent = deliver(declined, server_prelogin(tds_encrypt_not_supported));
+    assert_int_equal(sent.size(), prelogin);
+    check_failed(declined, server_login_error::declined_mars, "does not grant MARS");
+    assert_int_equal(server_login_version(declined.s).major, 16);
+    deliver(old, message(tds_type_response, {without_the_option, without_the_option + sizeof without_the_option}));
+    check_failed(old, server_login_error::declined_mars, "does not grant MARS");
 }
 
 // SQL Server 2000 and older know no such option.
@@ -603,6 +625,7 @@ static void test_no_context_for_tls(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(test_mars),
         cmocka_unit_test(test_all_agreements),
         cmocka_unit_test(test_longest_login7),
         cmocka_unit_test(test_refusal_in_every_encryption),

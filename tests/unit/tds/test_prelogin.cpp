@@ -109,10 +109,11 @@ static void test_answer_has_the_shape_of_a_servers(void **) {
 
 // No empty option at the payload's end, whatever the client asked for; always parsable by our own parser.
 static void test_answer_rules(void **) {
-    for (unsigned bits = 0; bits < 8; ++bits) {
+    for (unsigned bits = 0; bits < 16; ++bits) {
         tds_prelogin_answer a;
         a.version = {16, 0, 1000, 5};
         a.mars = bits & 1;
+        a.mars_value = (bits & 8) != 0;
         a.thread = bits & 2;
         a.fedauth = bits & 4;
         a.encryption = tds_encrypt_required;
@@ -128,6 +129,7 @@ static void test_answer_rules(void **) {
         assert_int_equal(p.version.sub_build, 5);
         assert_int_equal(p.encryption, tds_encrypt_required);
         assert_int_equal(p.has_mars, a.mars);
+        assert_int_equal(tds_prelogin_mars_on(p), a.mars && a.mars_value);
         assert_int_equal(p.has_fedauth, a.fedauth);
         assert_true(p.has_instance && p.instance.empty());
         assert_false(p.has_nonce || p.has_trace);
@@ -137,9 +139,10 @@ static void test_answer_rules(void **) {
 }
 
 static void test_request(void **) {
-    for (bool fedauth : {false, true}) {
+    for (unsigned bits = 0; bits < 4; ++bits) {
+        bool fedauth = bits & 1, mars = bits & 2;
         bytes out;
-        tds_prelogin_request_build({16, 1, 0x1234, 3}, tds_encrypt_not_supported, out, fedauth);
+        tds_prelogin_request_build({16, 1, 0x1234, 3}, tds_encrypt_not_supported, out, fedauth, mars);
         assert_int_equal(out[0], tds_type_prelogin);
         assert_int_equal(out[1], tds_status_eom);
         assert_int_equal(out[2] << 8 | out[3], out.size());
@@ -148,7 +151,8 @@ static void test_request(void **) {
         assert_int_equal(p.version.major, 16);
         assert_int_equal(p.version.build, 0x1234);
         assert_int_equal(p.encryption, tds_encrypt_not_supported);
-        assert_true(p.has_mars && p.mars == 0 && p.has_instance && p.thread.size() == 4);
+        assert_true(p.has_mars && p.mars == mars && p.has_instance && p.thread.size() == 4);
+        assert_int_equal(tds_prelogin_mars_on(p), mars);
         assert_int_equal(p.has_fedauth, fedauth);
         assert_int_equal(p.fedauth, fedauth ? 1 : 0);
     }
