@@ -104,6 +104,7 @@ struct scratch_memory {
     std::vector<uint8_t> in;     // what was read, decrypted
     std::vector<uint8_t> cipher; // what was read
     std::vector<uint8_t> out;    // packets being put together
+    tds_session_state settings;  // for who wants some and leaves them alone
 };
 
 // Shared by the buckets that trust alike: a system's certificate store is large.
