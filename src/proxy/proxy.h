@@ -101,10 +101,11 @@ metric_counter_handle *packet_counter(const proxy_bucket *, packet_direction, ui
 
 // Memory for what is on its way through, for everybody in turn.
 struct scratch_memory {
-    std::vector<uint8_t> in;     // what was read, decrypted
-    std::vector<uint8_t> cipher; // what was read
-    std::vector<uint8_t> out;    // packets being put together
-    tds_session_state settings;  // for who wants some and leaves them alone
+    std::vector<uint8_t> in;                   // what was read, decrypted
+    std::vector<uint8_t> cipher;               // what was read
+    std::vector<uint8_t> out;                  // packets being put together
+    tds_session_state settings;                // for who wants some and leaves them alone
+    std::unique_ptr<tds_request_info> request; // as new, for the next request; nullptr: in use
 };
 
 // Shared by the buckets that trust alike: a system's certificate store is large.

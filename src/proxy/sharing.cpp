@@ -40,7 +40,11 @@ void sharing_start(client_session *s) {
 
 static void begin_reading(client_session *s, tds_request_reader *reader, uint8_t type) {
     shared_session &sh = *s->talk->shared;
-    sh.request = std::make_unique<tds_request_info>();
+    auto &spare = s->root->scratch.request;
+    if (spare)
+        sh.request = std::move(spare);
+    else
+        sh.request = std::make_unique<tds_request_info>();
     tds_request_begin(reader, type, s->talk->who->version, s->talk->enclave, *sh.request);
 }
 
@@ -87,13 +91,21 @@ std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece)
     return piece.ends ? std::span<const uint8_t>(sh->rewritten) : std::span<const uint8_t>();
 }
 
+// The next request, whoever's, is read into the same memory.
+static void keep_spare(client_session *s, std::unique_ptr<tds_request_info> info) {
+    if (!info || s->root->scratch.request)
+        return;
+    tds_request_renew(*info);
+    s->root->scratch.request = std::move(info);
+}
+
 void sharing_drop_request(client_session *s) {
     shared_session *sh = s->talk->shared;
     if (sh == nullptr)
         return;
     sh->reader.reset();
     sh->scanner.reset();
-    sh->request.reset();
+    keep_spare(s, std::move(sh->request));
     sh->rewritten = {};
     sh->awaits_home = false;
     sh->taken_back = false;
@@ -293,6 +305,7 @@ void sharing_answered(client_session *s) {
     pin_set left = track_pins(sh.track) & static_cast<pin_set>(~pin_bit(pin_reason::transaction));
     c->dirty |= info->broken || info->effect.calls || left != 0;
     sh.request_type = info->type;
+    keep_spare(s, std::move(info));
     if (c->walker.options.drop_reset && !m.reset_seen) // who knows what it still has
         c->unpoolable = true;
     if (reset_by_name)
