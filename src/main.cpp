@@ -120,7 +120,7 @@ static void notify_systemd(const char *state) {
 }
 
 struct app {
-    uv_loop_t loop;
+    uv_loop_t loop{};
     std::unique_ptr<config> conf;
     metrics *registry = nullptr;
     http_server *http = nullptr;

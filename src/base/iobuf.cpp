@@ -7,8 +7,40 @@
 
 static constexpr size_t smallest = 512;
 
+// Blocks of the smallest size go round: most messages fit in one, and with as many as come and go in a turn of the loop
+// the heap is slow.
+static constexpr size_t spare_max = 128;
+struct spare_blocks {
+    size_t count = 0;
+    uint8_t *block[spare_max];
+    ~spare_blocks() {
+        while (count > 0)
+            free(block[--count]);
+    }
+};
+static thread_local spare_blocks spare;
+
+#if defined(__SANITIZE_ADDRESS__)
+static constexpr bool keeps_spare = false; // a block that is used after it was given back shall be found
+#else
+static constexpr bool keeps_spare = true;
+#endif
+
+static uint8_t *block_get(size_t capacity) {
+    if (capacity == smallest && spare.count > 0)
+        return spare.block[--spare.count];
+    return static_cast<uint8_t *>(malloc(capacity));
+}
+
+static void block_put(uint8_t *data, size_t capacity) {
+    if (keeps_spare && capacity == smallest && spare.count < spare_max)
+        spare.block[spare.count++] = data;
+    else
+        free(data);
+}
+
 iobuf::~iobuf() {
-    free(data);
+    iobuf_free(*this);
 }
 
 static void iobuf_compact(iobuf &b) {
@@ -25,13 +57,13 @@ static bool iobuf_grow(iobuf &b, size_t need) {
     size_t capacity = std::max<size_t>(smallest, b.capacity);
     while (capacity < need)
         capacity *= 2;
-    auto *data = static_cast<uint8_t *>(malloc(capacity));
+    uint8_t *data = block_get(capacity);
     if (data == nullptr)
         return false;
     if (b.data != nullptr) {
         memcpy(data, b.data, b.filled);
         explicit_bzero(b.data, b.capacity);
-        free(b.data);
+        block_put(b.data, b.capacity);
     }
     b.data = data;
     b.capacity = static_cast<uint32_t>(capacity);
@@ -89,7 +121,9 @@ void iobuf_move(iobuf &to, iobuf &from) {
 }
 
 void iobuf_free(iobuf &b) {
-    free(b.data);
+    if (b.data == nullptr)
+        return;
+    block_put(b.data, b.capacity);
     b.data = nullptr;
     b.done = b.parsed = b.filled = b.capacity = 0;
 }

@@ -7,8 +7,16 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+uint64_t net_turn_end(net_turn_clock &clock) {
+    uint64_t took = clock.began != 0 ? uv_hrtime() - clock.began : 0;
+    clock.began = 0;
+    return took;
+}
+
 static void conn_event(uv_poll_t *poll, int status, int events) {
     auto *conn = static_cast<net_conn *>(poll->data);
+    if (poll->loop->data != nullptr)
+        net_turn_begin(*static_cast<net_turn_clock *>(poll->loop->data));
     // libuv reports EPOLLERR as status < 0 and stops the watcher; the next read or write of the owner tells what it
     // was.
     if (status < 0) {

@@ -20,6 +20,17 @@ constexpr unsigned net_readable = UV_READABLE; // data, FIN or an error: net_rec
 constexpr unsigned net_writable = UV_WRITABLE;
 constexpr unsigned net_hangup = UV_DISCONNECT; // the peer's FIN or RST, even behind bytes that nobody reads now
 
+// When the work of a loop turn began: with the first event on a connection. The loop's `data`, or nullptr there.
+struct net_turn_clock {
+    uint64_t began = 0; // uv_hrtime; 0: not yet
+};
+inline void net_turn_begin(net_turn_clock &clock) {
+    if (clock.began == 0)
+        clock.began = uv_hrtime();
+}
+// Nanoseconds of work; 0: there was none.
+uint64_t net_turn_end(net_turn_clock &);
+
 // `events` are those watched that have happened. An error of the descriptor is reported as both, so that the next
 // net_recv or net_send returns it.
 using net_event_cb = void (*)(net_conn *, unsigned events);

@@ -5,17 +5,27 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/outbox.h"
 #include "tls/tls_engine.h"
 
 static constexpr size_t record_size = 16384;     // plaintext of one TLS record
 static constexpr size_t unsent_max = 1ULL << 30; // the owner's marks are far below
+static constexpr size_t posted_max = 8192;       // of a stream that wait for the end of the turn; more is sent at once
 
 void stream_set_tls(net_stream *s, tls_engine *tls) {
     tls_engine_destroy(s->tls);
     s->tls = tls;
 }
 
+static bool is_posted(const net_stream *s) {
+    return s->outbox != nullptr && list_contains(s->outbox->waiting, *s);
+}
+
 void stream_free(net_stream *s) {
+    if (is_posted(s))
+        (void)stream_flush(s);
+    if (s->outbox != nullptr)
+        net_outbox_remove(*s->outbox, *s);
     tls_engine_destroy(s->tls);
     s->tls = nullptr;
     iobuf_wipe(s->unsent);
@@ -59,7 +69,8 @@ ssize_t stream_recv(net_stream *s, std::span<uint8_t> room, std::span<uint8_t> c
     if (n > 0 && !tls_engine_feed(s->tls, cipher.first(static_cast<size_t>(n))))
         return -EPROTO;
     n = read_engine(s, room);
-    (void)send_engine(s); // what TLS itself has to say (a key update); a broken connection shows when it is read
+    if (!is_posted(s))
+        (void)send_engine(s); // what TLS itself has to say (a key update); a broken connection shows when it is read
     return n;
 }
 
@@ -93,7 +104,32 @@ static int send_now(net_stream *s, std::span<const uint8_t> &bytes) {
     return error == net_again ? 0 : error;
 }
 
+static size_t waiting(const net_stream *s) {
+    return iobuf_size(s->unsent) + (s->tls != nullptr ? tls_engine_waiting(s->tls) : 0);
+}
+
+// Nothing but what waits for the end of the turn already stands before them, and they are few.
+static bool may_be_posted(const net_stream *s, size_t size) {
+    return s->outbox != nullptr && size > 0 && size + waiting(s) <= posted_max && (is_posted(s) || waiting(s) == 0);
+}
+
+static int post(net_stream *s, std::span<const uint8_t> bytes) {
+    if (s->tls != nullptr && !tls_engine_write(s->tls, bytes))
+        return -EPROTO;
+    if (s->tls == nullptr && !iobuf_append(s->unsent, bytes, unsent_max))
+        return -ENOMEM;
+    net_outbox_add(*s->outbox, *s);
+    return 0;
+}
+
 int stream_send(net_stream *s, std::span<const uint8_t> bytes) {
+    if (s->error != 0)
+        return s->error;
+    if (may_be_posted(s, bytes.size()))
+        return post(s, bytes);
+    if (is_posted(s))
+        if (int error = stream_flush(s); error != 0)
+            return error;
     if (iobuf_size(s->unsent) == 0)
         if (int error = send_now(s, bytes); error != 0)
             return error;
@@ -101,6 +137,10 @@ int stream_send(net_stream *s, std::span<const uint8_t> bytes) {
 }
 
 int stream_flush(net_stream *s) {
+    if (s->outbox != nullptr)
+        net_outbox_remove(*s->outbox, *s);
+    if (s->error != 0)
+        return s->error;
     auto bytes = iobuf_pending(s->unsent);
     size_t before = bytes.size();
     int error = send_now(s, bytes);
@@ -110,7 +150,21 @@ int stream_flush(net_stream *s) {
 }
 
 size_t stream_unsent(const net_stream *s) {
-    return iobuf_size(s->unsent) + (s->tls != nullptr ? tls_engine_waiting(s->tls) : 0);
+    return is_posted(s) ? 0 : waiting(s);
+}
+
+std::span<const uint8_t> stream_posted(const net_stream *s) {
+    return s->tls != nullptr ? tls_engine_output(s->tls) : iobuf_pending(s->unsent);
+}
+
+bool stream_posted_sent(net_stream *s, ssize_t result) {
+    if (result > 0 && s->tls != nullptr)
+        tls_engine_sent(s->tls, static_cast<size_t>(result));
+    else if (result > 0)
+        iobuf_consume(s->unsent, static_cast<size_t>(result));
+    if (result < 0 && result != net_again)
+        s->error = static_cast<int>(result);
+    return s->error == 0 && waiting(s) == 0;
 }
 
 const char *stream_error(const net_stream *s) {

@@ -35,7 +35,7 @@ static bool reset_due(const client_session *s, const server_conn *c) {
     bool another = c->last_client != s->id;
     bool always = s->bucket->conf->server_reset_always && !c->pristine;
     return (another && (c->dirty || (always && sharing(s)))) || (sharing(s) && values_need_reset(s, c)) ||
-           !tds_state_reachable(*c->settings, *s->talk->settings);
+           (c->settings != s->talk->settings && !tds_state_reachable(*c->settings, *s->talk->settings));
 }
 
 static attach_step next_step(const client_session *s, server_conn *c) {

@@ -266,6 +266,8 @@ void authenticate_token(client_session *s, std::span<const uint8_t> payload) {
     tds_put_message(packets, tds_type_response, payload, tds_initial_packet_size, session_spid(s));
     if (!exchange_send_client(s, packets))
         return;
+    if (int error = stream_flush(&s->client); error != 0)
+        return session_client_ended(s, error);
     d.token = std::make_unique<tds_message_reader>();
     tds_message_start(*d.token, 0, tds_initial_packet_size, token_max);
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;

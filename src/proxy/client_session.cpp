@@ -74,6 +74,7 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
     }
     pool_mode mode = listener_bucket != nullptr ? listener_bucket->conf->mode : root->conf->proxy.mode;
     s->root = root;
+    s->client.outbox = &root->outbox;
     s->id = root->next_session_id++;
     s->peer = keep_peer(peer);
     s->bucket = listener_bucket;

@@ -129,23 +129,21 @@ static void tick(uv_timer_t *timer) {
     proxy_drain_tick(root);
 }
 
-// How long the loop has been at work since it last looked for events.
-static void measure_turn(proxy *root) {
-    uint64_t now = uv_hrtime();
-    uint64_t idled = uv_metrics_idle_time(root->loop);
-    if (root->turned_at != 0)
-        root->longest_turn = std::max(root->longest_turn, now - root->turned_at - (idled - root->idled));
-    root->turned_at = now;
-    root->idled = idled;
-}
-
 static void turn(uv_check_t *check) {
     auto *root = static_cast<proxy *>(check->data);
+    net_turn_begin(root->clock); // if nothing has happened on a connection
     relay_turn(root->relays);
+    net_outbox_turn(root->outbox);
     authenticate_deferred(root);
     if (list_empty(root->deferred))
         uv_idle_stop(&root->awake);
-    measure_turn(root);
+}
+
+// How long the loop has been at work since something happened.
+static void turn_over(uv_prepare_t *prepare) {
+    auto *root = static_cast<proxy *>(prepare->data);
+    net_outbox_turn(root->outbox);
+    root->longest_turn = std::max(root->longest_turn, net_turn_end(root->clock));
 }
 
 void proxy_stay_awake(proxy *root) {
@@ -155,11 +153,13 @@ void proxy_stay_awake(proxy *root) {
 void maintenance_start(proxy *root) {
     root->relays.on_moved = passthrough_moved;
     root->loop_delay = metric_histogram(root->metrics, metric::loop_delay_seconds, {});
-    uv_loop_configure(root->loop, UV_METRICS_IDLE_TIME);
     uv_idle_init(root->loop, &root->awake);
     uv_check_init(root->loop, &root->turn);
     root->turn.data = root;
     uv_check_start(&root->turn, turn);
+    uv_prepare_init(root->loop, &root->turn_over);
+    root->turn_over.data = root;
+    uv_prepare_start(&root->turn_over, turn_over);
     uv_timer_init(root->loop, &root->tick);
     root->tick.data = root;
     root->tick_open = true;
@@ -173,5 +173,6 @@ void maintenance_stop(proxy *root) {
     root->tick_open = false;
     uv_close(reinterpret_cast<uv_handle_t *>(&root->tick), nullptr);
     uv_close(reinterpret_cast<uv_handle_t *>(&root->turn), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&root->turn_over), nullptr);
     uv_close(reinterpret_cast<uv_handle_t *>(&root->awake), nullptr);
 }

@@ -281,11 +281,13 @@ static proxy *start_failed(proxy *root) {
 proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::string &error) {
     auto *root = new proxy;
     root->loop = loop;
+    loop->data = &root->clock;
     root->conf = &conf;
     root->metrics = m;
     root->instance_id = conf.proxy.instance_id;
     root->random.seed(std::random_device{}());
     relay_pool_init(root->relays, conf.proxy.buffer_high, conf.proxy.buffer_low);
+    net_outbox_init(root->outbox, root->relays.batch);
     root->scratch.in.resize(conf.proxy.buffer_high + scratch_slack);
     root->scratch.cipher.resize(scratch_cipher);
     root->own_version = parse_version(conf.proxy.server_version);
@@ -394,5 +396,6 @@ void proxy_destroy(proxy *root) {
         pool_set_clear(pb->pools);
     for (server_tls_context &known : root->server_tls)
         tls_client_context_destroy(known.context);
+    root->loop->data = nullptr;
     delete root;
 }

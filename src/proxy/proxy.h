@@ -22,6 +22,7 @@
 #include "config/config.h"
 #include "coord/coord.h"
 #include "net/listener.h"
+#include "net/outbox.h"
 #include "net/resolver.h"
 #include "pool/bucket.h"
 #include "pool/server_pool.h"
@@ -106,9 +107,11 @@ metric_counter_handle *packet_counter(const proxy_bucket *, packet_direction, ui
 
 // Memory for what is on its way through, for everybody in turn.
 struct scratch_memory {
-    std::vector<uint8_t> in;     // what was read, decrypted
-    std::vector<uint8_t> cipher; // what was read
-    std::vector<uint8_t> out;    // packets being put together
+    std::vector<uint8_t> in;                   // what was read, decrypted
+    std::vector<uint8_t> cipher;               // what was read
+    std::vector<uint8_t> out;                  // packets being put together
+    tds_session_state settings;                // for who wants some and leaves them alone
+    std::unique_ptr<tds_request_info> request; // as new, for the next request; nullptr: in use
 };
 
 // Shared by the buckets that trust alike: a system's certificate store is large.
@@ -146,18 +149,19 @@ struct proxy {
     uint64_t next_session_id = 1;
     uint64_t next_server_id = 1;
     relay_pool relays;
+    net_outbox outbox;
     scratch_memory scratch;
     session_turns deferred;    // logins put off to the next loop turn
     uint64_t login_time = 0;   // ns spent on logins in this one
-    uint64_t turned_at = 0;    // hrtime of the last loop turn's end
-    uint64_t idled = 0;        // uv_metrics_idle_time then
+    net_turn_clock clock;      // of the loop turn
     uint64_t longest_turn = 0; // ns, since the last tick
     metric_histogram_handle *loop_delay = nullptr;
 
     uv_timer_t tick;
-    uv_check_t turn;        // after the events of a loop turn: the batched relays, logins put off
+    uv_check_t turn;        // after the events of a loop turn: the batched relays, what is to be sent, logins put off
+    uv_prepare_t turn_over; // before the loop waits: what is to be sent by the rest of the turn
     uv_idle_t awake;        // active: the loop does not wait for events
-    bool tick_open = false; // both are open
+    bool tick_open = false; // they are open
     bool draining = false;
     uint64_t drain_deadline = 0;
     bool stopping = false; // sessions and listeners are gone or going: waiting for server connections

@@ -81,6 +81,7 @@ server_conn *server_open(proxy *root, proxy_bucket *pb, server_purpose purpose, 
     if (c == nullptr)
         return nullptr;
     c->root = root;
+    c->conn.outbox = &root->outbox;
     c->bucket = pb;
     c->purpose = purpose;
     c->id = root->next_server_id++;

@@ -423,8 +423,7 @@ void server_task_event(server_conn *c, unsigned events) {
     if (events & net_writable) {
         if (int error = stream_flush(&c->conn); error != 0)
             return task_failed(c, strerror(-error), true);
-        if (stream_unsent(&c->conn) == 0)
-            net_conn_watch(&c->conn.conn, net_readable);
+        net_conn_watch(&c->conn.conn, net_readable | (stream_unsent(&c->conn) > 0 ? net_writable : 0));
     }
     if (events & net_readable)
         task_read(c);

@@ -272,6 +272,11 @@ static void apply_transaction(const tds_request_info &info, const tds_walk_messa
     t.transaction |= o.in_transaction;
 }
 
+bool track_sets(const tds_request_info &info, const tds_walk_message &m) {
+    return m.database_seen || m.language_seen || info.effect.sets_language || !info.effect.sets.empty() ||
+           info.tm_isolation != 0;
+}
+
 void track_request(session_track &t, const tds_request_info &info, const tds_walk_message &m, const track_outcome &o,
                    tds_session_state &settings) {
     bool surely = m.errors == 0 && !o.cancelled;

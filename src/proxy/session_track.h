@@ -74,6 +74,8 @@ struct track_outcome {
     bool implicit = false;       // IMPLICIT_TRANSACTIONS is or may be ON
 };
 
+// Whether the request may have changed what can be replayed. If not, track_request leaves `settings` alone.
+bool track_sets(const tds_request_info &, const tds_walk_message &);
 // The request's answer is complete. `settings` becomes what the session's state is by it, as far as that is known.
 void track_request(session_track &, const tds_request_info &, const tds_walk_message &, const track_outcome &,
                    tds_session_state &settings);

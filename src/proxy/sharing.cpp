@@ -44,7 +44,11 @@ void sharing_start(client_session *s) {
 
 static void begin_reading(client_session *s, tds_request_reader *reader, uint8_t type) {
     shared_session &sh = *s->talk->shared;
-    sh.request = std::make_unique<tds_request_info>();
+    auto &spare = s->root->scratch.request;
+    if (spare)
+        sh.request = std::move(spare);
+    else
+        sh.request = std::make_unique<tds_request_info>();
     tds_request_begin(reader, type, s->talk->who->version, s->talk->enclave, *sh.request);
 }
 
@@ -122,13 +126,21 @@ std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece)
     return piece.ends ? std::span<const uint8_t>(sh->rewritten) : std::span<const uint8_t>();
 }
 
+// The next request, whoever's, is read into the same memory.
+static void keep_spare(client_session *s, std::unique_ptr<tds_request_info> info) {
+    if (!info || s->root->scratch.request)
+        return;
+    tds_request_renew(*info);
+    s->root->scratch.request = std::move(info);
+}
+
 void sharing_drop_request(client_session *s) {
     shared_session *sh = s->talk->shared;
     if (sh == nullptr)
         return;
     sh->reader.reset();
     sh->scanner.reset();
-    sh->request.reset();
+    keep_spare(s, std::move(sh->request));
     sh->rewritten = {};
     sh->awaits_home = false;
     sh->replays_failed = 0;
@@ -259,11 +271,16 @@ void sharing_take_home(client_session *s, server_conn *c) {
 
 // ---- the answer ------------------------------------------------------------------------------------------------
 
+static void take_settings(client_session *s) {
+    if (s->server->settings != s->talk->settings)
+        s->server->settings = s->talk->settings;
+}
+
 static void set_settings(client_session *s, tds_session_state &&now) {
     dialogue &d = *s->talk;
     if (now != *d.settings)
         d.settings = settings_intern(s->root->settings, std::move(now));
-    s->server->settings = d.settings;
+    take_settings(s);
 }
 
 static bool implicit_maybe(const client_session *s, const tds_session_state &now, const session_track &t) {
@@ -285,6 +302,25 @@ static void reset_named(client_session *s) {
     c->dirty = true; // nobody has said what it did
 }
 
+// A state is large: it is copied only where it may change.
+static void track_answer(client_session *s, const tds_request_info &info, const tds_walk_message &m, track_outcome &o) {
+    dialogue &d = *s->talk;
+    session_track &track = d.shared->track;
+    if (!track_sets(info, m)) {
+        o.implicit = !o.announced && implicit_maybe(s, *d.settings, track);
+        track_request(track, info, m, o, s->root->scratch.settings);
+        return take_settings(s);
+    }
+    tds_session_state now = *d.settings;
+    if (m.database_seen)
+        now.database = s->server->walker.session.database;
+    if (m.language_seen)
+        now.language = s->server->walker.session.language;
+    o.implicit = !o.announced && implicit_maybe(s, now, track);
+    track_request(track, info, m, o, now);
+    set_settings(s, std::move(now));
+}
+
 void sharing_answered(client_session *s) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
@@ -293,24 +329,18 @@ void sharing_answered(client_session *s) {
     auto info = std::move(sh.request);
     bool reset_by_name = d.reset_named && m.errors == 0;
     sharing_drop_request(s);
-    tds_session_state now = *d.settings;
-    if (m.database_seen)
-        now.database = c->walker.session.database;
-    if (m.language_seen)
-        now.language = c->walker.session.language;
     track_outcome outcome;
     outcome.cancelled = d.attentions > 0 || m.attentions > 0 || d.taken_back;
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
-    outcome.implicit = !outcome.announced && implicit_maybe(s, now, sh.track);
-    track_request(sh.track, *info, m, outcome, now);
+    track_answer(s, *info, m, outcome);
     if (c->walker.session.enlisted)
         sh.track.state |= tsql_handle;
     values_note(s, *info, m.errors == 0 && !outcome.cancelled);
     pin_set left = track_pins(sh.track) & static_cast<pin_set>(~pin_bit(pin_reason::transaction));
     c->dirty |= info->broken || info->effect.calls || left != 0;
     sh.request_type = info->type;
-    set_settings(s, std::move(now));
+    keep_spare(s, std::move(info));
     if (reset_by_name)
         reset_named(s);
 }

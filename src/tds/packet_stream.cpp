@@ -6,6 +6,19 @@
 
 static constexpr uint32_t empty_packets_max = 16;
 
+// Bytes taken. As a rule the header is there as a whole.
+static size_t gather_header(tds_packet_cursor &c, std::span<const uint8_t> in) {
+    if (c.have == 0 && in.size() >= tds_header_size) {
+        memcpy(c.header, in.data(), tds_header_size);
+        c.have = tds_header_size;
+        return tds_header_size;
+    }
+    size_t n = std::min(tds_header_size - c.have, in.size());
+    memcpy(c.header + c.have, in.data(), n);
+    c.have = static_cast<uint8_t>(c.have + n);
+    return n;
+}
+
 static const char *take_header(tds_packet_cursor &c, size_t limit) {
     tds_header h;
     switch (tds_header_parse(c.header, limit, h)) {
@@ -28,10 +41,7 @@ static const char *take_header(tds_packet_cursor &c, size_t limit) {
 tds_piece_result tds_next_piece(tds_packet_cursor &c, std::span<const uint8_t> &in, size_t limit, tds_piece &piece,
                                 const char *&why) {
     if (c.have < tds_header_size) {
-        size_t n = std::min(tds_header_size - c.have, in.size());
-        memcpy(c.header + c.have, in.data(), n);
-        c.have = static_cast<uint8_t>(c.have + n);
-        in = in.subspan(n);
+        in = in.subspan(gather_header(c, in));
         if (c.have < tds_header_size)
             return tds_piece_result::more;
         why = take_header(c, limit);

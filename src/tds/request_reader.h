@@ -95,6 +95,14 @@ inline constexpr uint16_t tds_tm_commit = 7;
 inline constexpr uint16_t tds_tm_rollback = 8;
 inline constexpr uint16_t tds_tm_save = 9;
 
+// As new again, for another message.
+inline void tds_request_renew(tds_request_info &info) {
+    auto calls = std::move(info.calls);
+    calls.clear();
+    info = {};
+    info.calls = std::move(calls);
+}
+
 struct tds_request_reader;                                     // opaque
 tds_request_reader *tds_request_reader_create(tsql_scanner *); // uses the scanner; nullptr: out of memory
 void tds_request_reader_destroy(tds_request_reader *);

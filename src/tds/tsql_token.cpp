@@ -110,8 +110,10 @@ static void emit_symbol(tsql_tokenizer &t, char16_t symbol, uint64_t at, uint64_
 // A word is all letters up to one that cannot be in a name. Where a keyword stands in front of @ or #, as in
 // SELECT@@SPID, servers need not agree with that.
 static bool glues_keyword(std::u16string_view text) {
-    size_t mark = text.find_first_of(u"@#$", 1);
-    return mark != text.npos && tsql_word_find(text.substr(0, mark)) != tsql_word::none;
+    size_t mark = 1;
+    while (mark < text.size() && text[mark] != '@' && text[mark] != '#' && text[mark] != '$')
+        ++mark;
+    return mark < text.size() && tsql_word_find(text.substr(0, mark)) != tsql_word::none;
 }
 
 static void emit_word(tsql_tokenizer &t, uint64_t end) {
@@ -342,8 +344,23 @@ static const uint8_t *run_line_comment(tsql_tokenizer &t, const uint8_t *p, cons
 }
 
 static const uint8_t *run_word(tsql_tokenizer &t, const uint8_t *p, const uint8_t *end) {
-    for (; p != end && in_word(get_u16le(p)); p += 2)
-        keep(t, get_u16le(p));
+    size_t size = t.size;
+    for (; p != end; p += 2) {
+        char16_t c = get_u16le(p);
+        if (!in_word(c))
+            break;
+        if (size < tsql_token_max)
+            t.text[size++] = c;
+        else
+            t.cut = true;
+    }
+    t.size = size;
+    return p;
+}
+
+static const uint8_t *run_space(const uint8_t *p, const uint8_t *end) {
+    while (p != end && class_of(get_u16le(p)) == unit_class::space)
+        p += 2;
     return p;
 }
 
@@ -351,14 +368,14 @@ static void run(tsql_tokenizer &t, const uint8_t *p, const uint8_t *end) {
     uint64_t first = t.at;
     const uint8_t *begin = p;
     while (p != end) {
-        if (t.state == tsql_lex::quoted)
-            p = run_quoted(t, p, end);
-        else if (t.state == tsql_lex::line_comment)
-            p = run_line_comment(t, p, end);
-        else if (t.state == tsql_lex::comment)
-            p = find_unit(p, end, '*', '/');
-        else if (t.state == tsql_lex::word)
-            p = run_word(t, p, end);
+        switch (t.state) {
+        case tsql_lex::start: p = run_space(p, end); break;
+        case tsql_lex::word: p = run_word(t, p, end); break;
+        case tsql_lex::quoted: p = run_quoted(t, p, end); break;
+        case tsql_lex::line_comment: p = run_line_comment(t, p, end); break;
+        case tsql_lex::comment: p = find_unit(p, end, '*', '/'); break;
+        default: break;
+        }
         if (p != end && t.state != tsql_lex::quoted && t.state != tsql_lex::line_comment)
             p += step(t, get_u16le(p), first + static_cast<uint64_t>(p - begin) / 2) ? 2 : 0;
     }

@@ -16,9 +16,10 @@
 static constexpr size_t output_limit = 2 * tls_engine_limit;
 
 struct tls_engine {
-    SSL *ssl = nullptr; // owns the BIO, which points here
-    iobuf in;           // ciphertext fed, not yet taken by OpenSSL
-    iobuf out;          // ciphertext made, not yet sent
+    SSL *ssl = nullptr;   // owns the BIO, which points here
+    iobuf in;             // ciphertext fed, not yet taken by OpenSSL
+    iobuf out;            // ciphertext made, not yet sent
+    bool drained = false; // OpenSSL has given all that it was given: the next byte begins a record
     std::string error;
     std::string server_name; // server: SNI
 
@@ -92,6 +93,11 @@ static BIO *make_bio(tls_engine *e) {
     return bio;
 }
 
+static void clear_errors() {
+    if (ERR_peek_error() != 0) // as a rule there is nothing to clear, which costs more
+        ERR_clear_error();
+}
+
 // ---- life
 
 // Takes over `ssl`, which may be nullptr.
@@ -152,8 +158,8 @@ static void set_error(tls_engine *e) {
 // `code`: what SSL_do_handshake or SSL_read returned, not positive.
 static tls_result judge(tls_engine *e, int code) {
     switch (SSL_get_error(e->ssl, code)) {
-    case SSL_ERROR_WANT_READ: ERR_clear_error(); return tls_result::more;
-    case SSL_ERROR_ZERO_RETURN: ERR_clear_error(); return tls_result::closed;
+    case SSL_ERROR_WANT_READ: clear_errors(); return tls_result::more;
+    case SSL_ERROR_ZERO_RETURN: clear_errors(); return tls_result::closed;
     default: set_error(e); return tls_result::error;
     }
 }
@@ -166,12 +172,26 @@ tls_result tls_engine_handshake(tls_engine *e) {
     return code == 1 ? tls_result::ok : judge(e, code);
 }
 
+// Whether OpenSSL would only take what is there of a record and ask for the rest. Of a record that cannot be right it
+// is asked at once.
+static bool record_incomplete(const tls_engine *e) {
+    static constexpr size_t head = 5, longest = 16384 + 2048;
+    auto in = iobuf_pending(e->in);
+    if (!e->drained || in.size() < head)
+        return e->drained;
+    size_t length = static_cast<size_t>(in[3]) << 8 | in[4];
+    return length <= longest && in.size() < head + length;
+}
+
 tls_result tls_engine_read(tls_engine *e, std::span<uint8_t> out, size_t &got) {
     got = 0;
     if (!e->error.empty())
         return tls_result::error;
-    ERR_clear_error();
+    if (record_incomplete(e))
+        return tls_result::more;
+    clear_errors();
     int code = SSL_read(e->ssl, out.data(), static_cast<int>(std::min<size_t>(out.size(), INT_MAX)));
+    e->drained = code > 0 && SSL_has_pending(e->ssl) == 0; // it may have a record's head else
     if (code <= 0)
         return judge(e, code);
     got = static_cast<size_t>(code);
@@ -184,7 +204,7 @@ bool tls_engine_write(tls_engine *e, std::span<const uint8_t> plain) {
     if (plain.size() > tls_engine_limit || iobuf_size(e->out) > tls_engine_limit - plain.size() ||
         SSL_is_init_finished(e->ssl) != 1)
         return false;
-    ERR_clear_error();
+    clear_errors();
     int code = SSL_write(e->ssl, plain.data(), static_cast<int>(plain.size()));
     if (code <= 0)
         set_error(e);

@@ -69,7 +69,7 @@ def test_without_redis_idle_connections_above_the_share_are_closed(t):
     redis.stop()
     wait_until(lambda: server.connections() == share, 15, "down to the share")
     served = share - 1
-    assert idle(proxy) == served
+    proxy.wait_metric("proxy_connections_idle", served, bucket_id="b1")
     clients = [t.client(proxy) for _ in range(4)]
     for number, client in enumerate(clients):
         client.send(f"SELECT {number}")

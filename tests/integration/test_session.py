@@ -52,7 +52,7 @@ def test_login_and_query(t, encrypt):
         client = t.client(proxy, encrypt=encrypt)
         assert client.scalar("SELECT 41 + 1") == 42
         client.close()
-    wait_idle(proxy, 1)
+        wait_idle(proxy, 1)  # else the next one may be there before the server has reset it
     assert server.connections() == 1, server.stats()
 
 

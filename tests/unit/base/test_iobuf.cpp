@@ -131,6 +131,25 @@ static void move_hands_everything_over(void **) {
     iobuf_free(to);
 }
 
+// Blocks go round, but two buffers never have the same one, and a wiped one shows nothing.
+static void blocks_are_given_out_once(void **) {
+    const bytes secret(400, 0x5e);
+    for (int round = 0; round < 3; ++round) {
+        std::deque<iobuf> buffers(200);
+        for (size_t i = 0; i < buffers.size(); ++i)
+            assert_true(iobuf_append(buffers[i], bytes(300, static_cast<uint8_t>(i)), 1000));
+        for (size_t i = 0; i < buffers.size(); ++i)
+            assert_true(iobuf_pending(buffers[i])[299] == i && iobuf_pending(buffers[i])[0] == i);
+        iobuf b, next;
+        assert_true(iobuf_append(b, secret, 1000));
+        const uint8_t *block = b.data;
+        iobuf_wipe(b);
+        auto room = iobuf_room(next, 400, 1000);
+        if (room.data() == block)
+            assert_memory_not_equal(room.data(), secret.data(), 16);
+    }
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_lazy),
@@ -140,6 +159,7 @@ int main() {
         cmocka_unit_test(test_against_a_model),
         cmocka_unit_test(test_free_and_wipe),
         cmocka_unit_test(move_hands_everything_over),
+        cmocka_unit_test(blocks_are_given_out_once),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

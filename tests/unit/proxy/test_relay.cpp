@@ -21,7 +21,7 @@ static constexpr size_t low_mark = 16 * 1024;
 
 // client_end == client.fd ~relay~ server.fd == server_end
 struct fixture {
-    uv_loop_t loop;
+    uv_loop_t loop{};
     relay_pool pool;
     net_conn client, server;
     relay_direction up, down;

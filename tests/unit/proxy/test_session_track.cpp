@@ -29,7 +29,10 @@ static void add_return(tds_walk_message &m, int32_t value) {
 }
 
 static void request(fixture &f, const tds_request_info &info, const tds_walk_message &m = answer()) {
+    tds_session_state before = f.settings;
     track_request(f.track, info, m, f.outcome, f.settings);
+    if (!track_sets(info, m)) // then the caller has given it settings of nobody's
+        assert_true(f.settings == before);
 }
 
 static tds_request_info batch(const tsql_effect &e) {
