@@ -370,20 +370,22 @@ def test_no_timeout_holds(t, mode, where):
 @timeout(60)
 def test_a_client_that_does_not_read(t):
     """It costs no more than the marks: the server is not read further, and goes on when the client does."""
-    server, proxy, mars = scene(t, buffer_high="16KiB", buffer_low="4KiB")
-    sessions = [mars.open() for _ in range(200)]
-    for one in sessions:
-        one.lazy = True
-        one.send(rows(40))
-    wait_until(lambda: server.sessions()[0]["requests"] == 200, 20, "all have been asked")
+    server = t.sqlserver(args=["--mars"], encrypt="none")
+    proxy = dedicating(t, server, buffer_high="16KiB", buffer_low="4KiB")
+    mars = Mars(t.client(proxy, mars=1, packet_size=32767))
+    sessions = [mars.open(lazy=True) for _ in range(150)]
     before = proc_rss_kib(proxy.pid)
+    for one in sessions:  # each is sent 128 KiB at once: 19 MB, more than sockets hold
+        one.send("SELECT REPLICATE(CAST('x' AS varchar(max)), 200000) AS t")
+    wait_until(lambda: server.sessions()[0]["requests"] == 150, 20, "all have been asked")
+    holds_for(lambda: proc_rss_kib(proxy.pid) < before + 4096, 1, "the proxy holds little")
     for one in sessions:
         one.lazy = False
     for one in sessions:
         if one.received:
             one.acknowledge()
     for one in sessions:
-        assert [row[0] for row in one.receive().rows] == list(range(40))
+        assert one.receive().rows == [["x" * 200_000]]
     assert proc_rss_kib(proxy.pid) < before + 4096
 
 
