@@ -56,6 +56,7 @@ struct session_track {
     std::vector<tsql_mark> marks;            // that are on
     std::vector<std::string> temps, cursors; // names that may still stand for something
     std::vector<int32_t> open_cursors, prepared_cursors, prepared;
+    tsql_inner_effect prepared_inner; // of all texts prepared so far (track_outcome.inner_outlives)
     bool temps_unknown = false, cursors_unknown = false, handles_unknown = false; // more than can be kept apart
 
     // To be asked.
@@ -71,6 +72,7 @@ struct track_outcome {
     bool announced = false;      // the connection announces transactions that text begins
     bool in_transaction = false; // as the tokens say
     bool implicit = false;       // IMPLICIT_TRANSACTIONS is or may be ON
+    bool inner_outlives = false; // what a text that is run by an RPC sets may outlive it
 };
 
 // The request's answer is complete. `settings` becomes what the session's state is by it, as far as that is known.

@@ -267,6 +267,7 @@ void sharing_answered(client_session *s) {
     outcome.cancelled = d.attentions > 0 || m.attentions > 0 || taken_back;
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
+    outcome.inner_outlives = server_task_inner_outlives(c);
     outcome.implicit = !outcome.announced && implicit_maybe(s, now, sh.track);
     track_request(sh.track, *info, m, outcome, now);
     if (c->walker.session.enlisted)

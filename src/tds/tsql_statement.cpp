@@ -30,8 +30,7 @@ static void finish_insert(tsql_scanner &s) {
 }
 
 static void finish_use(tsql_scanner &s) {
-    if (tsql_in_batch(s))
-        s.effect->uses_database = true;
+    (tsql_in_batch(s) ? s.effect->uses_database : s.effect->inner.place) = true; // in no procedure
 }
 
 static void finish_begin_tran(tsql_scanner &s) {
