@@ -177,6 +177,8 @@ static void server_read(client_session *s) {
         return;
     if (sharing(s))
         sharing_settle(s);
+    if (s->state == session_state::active && s->server != nullptr)
+        session_check_idle(s, proxy_now(s->root)); // one that always has a request under way is found here only
     if (s->state == session_state::active && iobuf_size(s->in) > 0)
         exchange_go_on(s);
 }

@@ -39,7 +39,8 @@ static bool is_real(const client_session *s, const tds_rpc_call &call) {
 }
 
 static void assume_the_worst(tsql_effect &effect) {
-    effect.calls = effect.transactions = effect.writes = true;
+    effect.calls = effect.transactions = effect.writes = effect.inner.place = true;
+    effect.inner.options = ~tds_option_set{0};
     effect.lone_select = false;
 }
 

@@ -95,15 +95,13 @@ std::string procedure_question(const procedure_name &name) {
         if (name.schema != elsewhere)
             id.append(",").append(id_of(elsewhere, name.name));
     id.append(")");
-    std::string sql = "SELECT CAST(OBJECT_SCHEMA_NAME(";
-    sql.append(id).append(") AS nvarchar(128)),CAST(LEN(OBJECT_DEFINITION(").append(id).append(")) AS nvarchar(12))");
+    std::string sql = "DECLARE @i int,@d nvarchar(max);SET @i=";
+    sql.append(id).append(";SET @d=OBJECT_DEFINITION(@i);"); // once: Babelfish takes a second for it
+    sql.append("SELECT CAST(OBJECT_SCHEMA_NAME(@i) AS nvarchar(128)),CAST(LEN(@d) AS nvarchar(12))");
     for (size_t i = 0; i < definition_pieces; ++i) {
-        sql.append(",CAST(SUBSTRING(OBJECT_DEFINITION(").append(id).append("),").append(std::to_string(1 + i * piece));
-        sql.append(",")
-            .append(std::to_string(piece))
-            .append(") AS nvarchar(")
-            .append(std::to_string(piece))
-            .append("))");
+        std::string size = std::to_string(piece);
+        sql.append(",CAST(SUBSTRING(@d,").append(std::to_string(1 + i * piece)).append(",").append(size);
+        sql.append(") AS nvarchar(").append(size).append("))");
     }
     return sql;
 }

@@ -108,10 +108,14 @@ static uint64_t descriptor_of(const server_conn *c) {
 
 static void task_failed(server_conn *c, const char *why, bool gone);
 
-// A client that waits for it waits no longer than for a new connection.
+// A client that waits for it waits no longer than for a new connection. What is asked behind a request may take as long:
+// without an answer the session is lost, and Babelfish is slow to tell a procedure's definition.
 static uint64_t time_for(const server_conn *c, server_task task) {
+    uint64_t as_connecting = c->bucket->conf->connection_timeout;
+    if (task == server_task::ask || task == server_task::procedure)
+        return std::max(task_timeout, as_connecting);
     bool before_a_client = task == server_task::check || task == server_task::keep || task == server_task::prepare;
-    return before_a_client ? std::min(task_timeout, c->bucket->conf->connection_timeout) : task_timeout;
+    return before_a_client ? std::min(task_timeout, as_connecting) : task_timeout;
 }
 
 void server_task_start(server_conn *c, server_task task, uint8_t status) {
@@ -154,6 +158,11 @@ bool server_task_capability_due(const server_conn *c) {
 // Below TDS 7.2 no server does.
 bool server_task_announces(const server_conn *c) {
     return tds_version_is_wide(c->version) && c->bucket->announces[announced_class(c->version)] == announcing::yes;
+}
+
+bool server_task_inner_outlives(const server_conn *c) {
+    const auto &known = c->bucket->announces;
+    return std::find(std::begin(known), std::end(known), announcing::yes) == std::end(known);
 }
 
 // ---- after a client --------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ void server_task_overdue(server_conn *);
 
 // Whether it announces transactions begun in SQL text.
 bool server_task_announces(const server_conn *);
+// Whether what a text run by an RPC sets may outlive the call, as with Babelfish: so with those that announce nothing.
+bool server_task_inner_outlives(const server_conn *);
 // Whether nobody has asked this server yet, at this TDS version, if it announces transactions begun in SQL text.
 bool server_task_capability_due(const server_conn *);
 

@@ -118,18 +118,53 @@ static void add_names(std::vector<std::string> &to, const std::vector<std::strin
     }
 }
 
-static void apply_sets(const tsql_effect &e, bool surely, session_track &t, tds_session_state &settings) {
-    t.doubtful |= e.doubtful;
-    for (const tsql_set &set : e.sets) {
-        if (surely)
-            tds_state_set(settings, set.option, set.value);
-        else
-            t.doubtful |= tds_option_bit(set.option);
-    }
+static void doubt_options(session_track &t, tds_option_set options) {
+    t.doubtful |= options;
     if (t.doubtful & ~readable_set()) {
         t.state |= tsql_unknown;
         t.doubtful &= readable_set();
     }
+}
+
+static void apply_inner(const tsql_inner_effect &inner, session_track &t) {
+    doubt_options(t, inner.options);
+    t.ask_database |= inner.place;
+    t.state |= inner.state;
+    add_names(t.temps, inner.temps, t.temps_unknown);
+    t.ask_temps |= !inner.temps.empty();
+}
+
+// Texts of cursors that run again without being seen again; those only prepared have not been read at all. Of other
+// prepared statements the effect is known (proxy/prepared_calls).
+static void apply_prepared(const tds_request_info &info, session_track &t) {
+    tsql_inner_effect &kept = t.prepared_inner;
+    for (const tds_rpc_call &call : info.calls) {
+        switch (call.proc) {
+        case tds_proc::cursor_execute: apply_inner(kept, t); break;
+        case tds_proc::cursor_prepare:
+            kept.options |= readable_set() & ~listed_set();
+            kept.place = true;
+            break;
+        case tds_proc::cursor_prepexec:
+            kept.options |= info.effect.inner.options;
+            kept.place |= info.effect.inner.place;
+            kept.state |= info.effect.inner.state;
+            add_names(kept.temps, info.effect.inner.temps, t.temps_unknown);
+            break;
+        default: break;
+        }
+    }
+}
+
+static void apply_sets(const tsql_effect &e, bool surely, session_track &t, tds_session_state &settings) {
+    tds_option_set doubtful = e.doubtful;
+    for (const tsql_set &set : e.sets) {
+        if (surely)
+            tds_state_set(settings, set.option, set.value);
+        else
+            doubtful |= tds_option_bit(set.option);
+    }
+    doubt_options(t, doubtful);
 }
 
 // A SET LANGUAGE takes two options with it; one that ends with a call gives them back.
@@ -284,6 +319,10 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     if (info.broken)
         t.state |= tsql_unknown;
     apply_text(info.effect, m, surely, t, settings);
+    if (o.inner_outlives) {
+        apply_inner(info.effect.inner, t);
+        apply_prepared(info, t);
+    }
     apply_calls(info, m, surely, t);
     apply_isolation(info, surely, t, settings);
     apply_transaction(info, m, o, t);

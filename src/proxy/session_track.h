@@ -56,7 +56,8 @@ struct session_track {
     std::vector<tsql_mark> marks;            // that are on
     std::vector<std::string> temps, cursors; // names that may still stand for something
     std::vector<int32_t> open_cursors, prepared_cursors;
-    std::vector<int32_t> prepared; // handles of the server's that the client has: proxy/prepared_calls
+    std::vector<int32_t> prepared;    // handles of the server's that the client has: proxy/prepared_calls
+    tsql_inner_effect prepared_inner; // of all texts of prepared cursors so far (track_outcome.inner_outlives)
     bool temps_unknown = false, cursors_unknown = false, handles_unknown = false; // more than can be kept apart
 
     // To be asked.
@@ -72,6 +73,7 @@ struct track_outcome {
     bool announced = false;      // the connection announces transactions that text begins
     bool in_transaction = false; // as the tokens say
     bool implicit = false;       // IMPLICIT_TRANSACTIONS is or may be ON
+    bool inner_outlives = false; // what a text that is run by an RPC sets may outlive it
 };
 
 // Whether the request may have changed what can be replayed. If not, track_request leaves `settings` alone.

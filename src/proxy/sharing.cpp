@@ -333,6 +333,7 @@ void sharing_answered(client_session *s) {
     outcome.cancelled = d.attentions > 0 || m.attentions > 0 || d.taken_back;
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
+    outcome.inner_outlives = server_task_inner_outlives(c);
     track_answer(s, *info, m, outcome);
     if (c->walker.session.enlisted)
         sh.track.state |= tsql_handle;

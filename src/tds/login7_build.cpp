@@ -65,19 +65,31 @@ static void put_secret(login7_builder &b, size_t at, std::string_view text) {
         b.out[i] = static_cast<uint8_t>((b.out[i] << 4 | b.out[i] >> 4) ^ 0xa5);
 }
 
-static void put_texts(login7_builder &b) {
+static size_t put_extension_pointer(login7_builder &b) {
+    size_t pointer = b.out.size();
+    set_u16le(b.out, 56, pointer);
+    set_u16le(b.out, 58, pointer_size);
+    put_u32le(b.out, 0);
+    return pointer;
+}
+
+// In the order of their offsets: Babelfish skips forward from one to the next, and never ends at one that lies behind.
+// Returns where the pointer to FeatureExt is; 0: there is none.
+static size_t put_texts(login7_builder &b) {
     const tds_login7_request &r = b.request;
     put_text(b, 36, r.host_name);
     put_text(b, 40, r.user_name);
     put_secret(b, 44, r.password);
     put_text(b, 48, r.app_name);
     put_text(b, 52, r.server_name);
+    size_t pointer = b.extended ? put_extension_pointer(b) : 0;
     put_text(b, 60, r.library_name);
     put_text(b, 64, r.language);
     put_text(b, 68, r.database);
     put_text(b, 82, r.attach_file, tds_file_max);
     if (b.wide)
         put_secret(b, 86, r.new_password);
+    return pointer;
 }
 
 static void put_sspi(login7_builder &b) {
@@ -90,8 +102,6 @@ static void put_sspi(login7_builder &b) {
 }
 
 static void put_features(login7_builder &b, size_t pointer) {
-    set_u16le(b.out, 56, pointer);
-    set_u16le(b.out, 58, pointer_size);
     set_u32le(b.out, pointer, b.out.size());
     b.out.insert(b.out.end(), b.request.features.begin(), b.request.features.end());
     put_u8(b.out, tds_feature_terminator);
@@ -105,10 +115,7 @@ bool tds_login7_build(const tds_login7_request &request, std::vector<uint8_t> &p
         return false;
     payload.reserve(size_bound(b));
     put_fixed_part(b);
-    put_texts(b);
-    size_t pointer = payload.size();
-    if (b.extended)
-        put_u32le(payload, 0);
+    size_t pointer = put_texts(b);
     put_sspi(b);
     if (b.extended)
         put_features(b, pointer);

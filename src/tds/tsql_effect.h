@@ -61,6 +61,18 @@ struct tsql_mark {
     bool operator==(const tsql_mark &) const = default;
 };
 
+// What a text that an RPC runs does to the session's settings, and what of it texts inside of others do as well. With
+// SQL Server it ends with them. With Babelfish all that the RPC's text does stays, as does a USE in sp_executesql and a
+// #table made in EXEC ('...'); procedures leave nothing there either.
+struct tsql_inner_effect {
+    tds_option_set options = 0; // set, whatever to
+    bool place = false;         // USE, SET LANGUAGE
+    tsql_state state = 0;       // that a batch would turn on
+    std::vector<std::string> temps;
+
+    bool operator==(const tsql_inner_effect &) const = default;
+};
+
 struct tsql_effect {
     // Replayable. Only what the text surely does, in its order; without DATEFORMAT and DATEFIRST that a later SET
     // LANGUAGE of the text undoes, so that they are to be applied behind the language.
@@ -79,6 +91,7 @@ struct tsql_effect {
     std::vector<std::string> cursors; // global ones that it declares; bare names
     bool deallocates = false;
     bool bulk_load = false; // INSERT BULK, WRITETEXT BULK, UPDATETEXT BULK: data follows
+    tsql_inner_effect inner;
 
     // What else it runs.
     std::vector<std::string> procedures; // called by name, as written, without those known to leave nothing behind

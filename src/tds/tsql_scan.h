@@ -20,8 +20,8 @@ inline constexpr size_t tsql_token_max = 512; // units of a name or of a text wh
 
 enum class tsql_scope : uint8_t {
     batch, // a SQL batch: its SETs, temp tables, cursors and EXECUTE AS outlive it
-    inner, // sp_executesql, EXEC ('...'): SETs, USE, #t and EXECUTE AS end with it; ##t, global cursors, locks ... do
-           // not
+    inner, // sp_executesql, EXEC ('...'): SETs, USE, #t and EXECUTE AS end with it (but see effect.inner);
+           // ##t, global cursors, locks ... do not
     body,  // a procedure's definition, CREATE to END: as inner, from its AS on
 };
 

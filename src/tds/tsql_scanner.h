@@ -212,6 +212,10 @@ void tsql_head_keep(tsql_scanner &, const tsql_token &);
 inline bool tsql_in_batch(const tsql_scanner &s) {
     return s.scope == tsql_scope::batch;
 }
+// A text of its own, not one inside of another.
+inline bool tsql_of_rpc(const tsql_scanner &s) {
+    return s.scope == tsql_scope::inner && !s.nested;
+}
 void tsql_add_name(tsql_scanner &, std::vector<std::string> &, std::string &&);
 void tsql_add_mark(tsql_scanner &, tsql_state, std::string &&what, bool on, bool sure = true);
 void tsql_turn_on(tsql_scanner &, tsql_state);

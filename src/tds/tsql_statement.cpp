@@ -30,8 +30,7 @@ static void finish_insert(tsql_scanner &s) {
 }
 
 static void finish_use(tsql_scanner &s) {
-    if (tsql_in_batch(s))
-        s.effect->uses_database = true;
+    (tsql_in_batch(s) ? s.effect->uses_database : s.effect->inner.place) = true; // in no procedure
 }
 
 static void finish_begin_tran(tsql_scanner &s) {
@@ -240,6 +239,10 @@ void tsql_effect_add(tsql_effect &to, const tsql_effect &more) {
     to.deallocates |= more.deallocates;
     to.bulk_load |= more.bulk_load;
     to.too_many |= more.too_many;
+    to.inner.options |= more.inner.options;
+    to.inner.place |= more.inner.place;
+    to.inner.state |= more.inner.state;
+    add_names(to.inner.temps, more.inner.temps, to.too_many);
     add_names(to.temps, more.temps, to.too_many);
     add_names(to.cursors, more.cursors, to.too_many);
     add_names(to.procedures, more.procedures, to.too_many);

@@ -3,11 +3,11 @@
 
 #include "tds/tsql_scanner.h"
 
-// A #t made inside of sp_executesql or a procedure ends with that; a ##t does not, nor does a procedure.
+// A #t made inside of sp_executesql or a procedure ends with that, as a rule; a ##t does not, nor does a procedure.
 static void add_temp(tsql_scanner &s, std::string &&name, bool procedure) {
     bool outlives = tsql_in_batch(s) || procedure || name.starts_with("##");
-    if (name.starts_with('#') && outlives)
-        tsql_add_name(s, s.effect->temps, std::move(name));
+    if (name.starts_with('#') && (outlives || s.scope == tsql_scope::inner))
+        tsql_add_name(s, outlives ? s.effect->temps : s.effect->inner.temps, std::move(name));
 }
 
 void tsql_finish_create(tsql_scanner &s) {

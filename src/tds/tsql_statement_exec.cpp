@@ -41,6 +41,8 @@ void tsql_inner_merge(tsql_scanner &s, bool sure) {
     append(to.temps, from.temps, s);
     append(to.cursors, from.cursors, s);
     append(to.procedures, from.procedures, s);
+    append(to.inner.temps, from.inner.temps, s);
+    to.inner.place |= from.inner.place;
     to.drops_temps |= from.drops_temps;
     to.deallocates |= from.deallocates;
     to.bulk_load |= from.bulk_load;
@@ -153,6 +155,8 @@ static void execute_as(tsql_scanner &s) {
     }
     if (tsql_in_batch(s) || what != "as")
         tsql_add_mark(s, tsql_impersonation, std::move(what), true);
+    else if (tsql_of_rpc(s))
+        s.effect->inner.state |= tsql_impersonation;
 }
 
 // --- procedures

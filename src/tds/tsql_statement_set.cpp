@@ -35,6 +35,8 @@ static constexpr size_t sets_max = 128; // in one effect
 static void doubt(tsql_scanner &s, tds_option option) {
     if (tsql_in_batch(s))
         s.effect->doubtful |= tds_option_bit(option);
+    else if (tsql_of_rpc(s))
+        s.effect->inner.options |= tds_option_bit(option);
 }
 
 static void remove_sets(tsql_effect &effect, tds_option option) {
@@ -47,11 +49,7 @@ static void record(tsql_scanner &s, tds_option option, std::string &&value) {
     bool sure = tsql_flow_sure(s);
     if (option == tds_option::implicit_transactions)
         s.implicit_on = !(sure && value == "OFF");
-    if (!tsql_in_batch(s))
-        return;
-    if (!sure)
-        return doubt(s, option);
-    if (s.effect->sets.size() == sets_max)
+    if (!tsql_in_batch(s) || !sure || s.effect->sets.size() == sets_max)
         return doubt(s, option);
     s.effect->sets.push_back({option, std::move(value)});
 }
@@ -160,6 +158,8 @@ static void set_unreplayable(tsql_scanner &s, size_t n, const set_value &v) {
     bool sure = tsql_flow_reached(s); // NOEXEC does not keep SET NOEXEC OFF from being run
     if (tsql_in_batch(s))
         tsql_add_mark(s, tsql_no_execution, unreplayables[n].name, v.on, sure);
+    else if (v.on && tsql_of_rpc(s))
+        s.effect->inner.state |= tsql_no_execution;
     if (!unreplayables[n].keeps_from_running)
         return;
     if (v.on)
@@ -176,11 +176,11 @@ static bool is_forgotten(const tsql_scanner &s, size_t i) {
 // --- the statements with a shape of their own
 
 static void set_language(tsql_scanner &s) {
-    if (!tsql_in_batch(s))
-        return;
-    s.effect->sets_language = true;
+    bool in_batch = tsql_in_batch(s);
+    s.effect->sets_language |= in_batch;
+    s.effect->inner.place |= tsql_of_rpc(s);
     for (tds_option option : {tds_option::dateformat, tds_option::datefirst}) {
-        if (tsql_flow_sure(s))
+        if (in_batch && tsql_flow_sure(s))
             remove_sets(*s.effect, option);
         else
             doubt(s, option);

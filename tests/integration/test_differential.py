@@ -20,7 +20,11 @@ WORKERS, THREADS = 3, 17  # 51 sessions at a time: each is among 50 others
 REQUESTS = 40             # of a script
 CONNECTIONS = {"session": WORKERS * THREADS + 5, "transaction": 5}
 NARROW = {"session": 3, "transaction": 1}
-SWITCHES = {"announcing": {}, "silent": {"silent-transactions": 1}, "no_database_reset": {"no-database-reset": 1}}
+SWITCHES = {"announcing": {}, "silent": {"silent-transactions": 1}, "no_database_reset": {"no-database-reset": 1},
+            "as_babelfish": {"silent-transactions": 1, "no-database-reset": 1, "inner-outlives": 1}}
+
+SILENT = [name for name, switches in SWITCHES.items() if "silent-transactions" in switches]
+STAYS = [name for name, switches in SWITCHES.items() if "no-database-reset" in switches]
 
 
 def server_of(t, server_is):
@@ -47,7 +51,7 @@ def play(t, direct, proxy, seed, scripts, server_is, first=0):
     """Plays the scripts from number `first` on. Returns what the workers found, added up."""
     jobs = [{"seed": seed, "direct": direct.port, "proxied": proxy.port, "first": first + w, "step": WORKERS,
              "threads": THREADS, "count": (scripts - w + WORKERS - 1) // WORKERS, "requests": REQUESTS,
-             "silent": server_is == "silent", "stays": server_is == "no_database_reset",
+             "silent": server_is in SILENT, "stays": server_is in STAYS,
              "result": os.path.join(t.folder, f"share-{w}.json")}
             for w in range(WORKERS)]
     workers = [t.process([sys.executable, os.path.join(HERE, "differential", "worker.py"), json.dumps(job)])
@@ -72,7 +76,7 @@ def explain(found, direct, narrow, seed, server_is):
     text = [f"DIFFERENTIAL_SEED={seed}: script {found['number']} ({found['kind']}), step {found['step']}:", script,
             *answers(found["expected"], found["got"])]
     if found["expected"] is not None:
-        generator = Generator(seed, found["number"], server_is == "silent", server_is == "no_database_reset", REQUESTS)
+        generator = Generator(seed, found["number"], server_is in SILENT, server_is in STAYS, REQUESTS)
         steps = generator.script()[:found["step"]]
         shrinker = Shrinker(direct.port, narrow().port, generator.kind)
         shorter = shrinker.shortest(steps)
@@ -95,7 +99,7 @@ def compare(t, scripts, mode, server_is, rounds=1):
                                  + explain(found, direct, lambda: proxy_of(t, behind, mode, NARROW[mode]), seed, server_is))
         for name, count in result["done"].items():
             totals[name] = totals.get(name, 0) + count
-    missing = {move.__name__ for move in MOVES} - set(totals) - ({"begin_by_request"} if server_is == "silent" else set())
+    missing = {move.__name__ for move in MOVES} - set(totals) - ({"begin_by_request"} if server_is in SILENT else set())
     assert len(missing) <= (0 if rounds > 1 else 8), f"never done: {missing}"
     assert behind.peak() <= CONNECTIONS[mode] + 1, "one more was the test's own"
     wait_until(lambda: proxy.metrics().sum("proxy_connections_pinned", bucket_id="b1") == 0, 10, "no pin is left")

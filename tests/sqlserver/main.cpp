@@ -41,6 +41,7 @@ const char usage[] =
     "  --deadlocks N            the next N INSERTs, UPDATEs or DELETEs in a transaction are deadlock victims, 1205\n"
     "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
     "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
+    "  --inner-outlives         as Babelfish: SETs of a text run by RPC, USE and #tables of dynamic SQL outlive it\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -108,7 +109,8 @@ bool is_flag(const std::string &name) {
                                       "--refuse",
                                       "--garbage",
                                       "--route-read-only",
-                                      "--mars"};
+                                      "--mars",
+                                      "--inner-outlives"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

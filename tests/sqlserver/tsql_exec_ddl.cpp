@@ -143,7 +143,7 @@ static object_ptr create_temp_table(frame &f, const std::string &name, const tab
     if (global) {
         s->eng->global_owners[lower(name)] = s->spid;
         s->eng->schema_version++;
-    } else if (f.parent != nullptr) {
+    } else if (f.parent != nullptr && !f.keeps_temps) {
         f.own_temps.push_back(lower(name));
     }
     s->temp_version++;

@@ -7,9 +7,11 @@
 
 namespace sqlserver {
 
-// One frame of a procedure or of dynamic SQL: SET options, the isolation level and the database are restored after it.
+// One frame of a procedure or of dynamic SQL: SET options, the isolation level and the database are restored after it
+// (but see engine_options::inner_outlives).
 struct nested {
     session *s;
+    bool keeps_options = false, keeps_database = false;
     set_options saved;
     int32_t isolation;
     std::string db;
@@ -25,10 +27,13 @@ struct nested {
     ~nested() {
         s->nest = nest;
         std::string context = s->options.context_info;
-        s->options = saved;
+        if (!keeps_options) {
+            s->options = saved;
+            s->isolation = isolation;
+        }
         s->options.context_info = context;
-        s->isolation = isolation;
-        s->db = db;
+        if (!keeps_database)
+            s->db = db;
         if (s->impersonation.size() > impersonation)
             s->impersonation.resize(impersonation);
     }
@@ -36,9 +41,9 @@ struct nested {
 
 // Tells the client what `nested` takes back. Not in its destructor: sending may switch fibers.
 static void announce_return(host &h, const nested &n) {
-    if (n.s->db != n.db)
+    if (n.s->db != n.db && !n.keeps_database)
         h.env_text(env::database, n.db, n.s->db);
-    if (n.s->options.language != n.saved.language)
+    if (!n.keeps_options && n.s->options.language != n.saved.language)
         h.env_text(env::language, n.saved.language, n.s->options.language);
 }
 
@@ -133,8 +138,12 @@ flow exec_text(frame &f, std::string_view text, const std::vector<declaration> &
                std::string_view parameters_text, std::vector<call_argument> &arguments, size_t first, bool in_proc) {
     session *s = f.s;
     nested guard(s);
+    bool of_rpc = f.parent == nullptr && f.in_proc;
+    guard.keeps_database = s->eng->options.inner_outlives;
+    guard.keeps_options = s->eng->options.inner_outlives && of_rpc;
     frame inner;
     inner.s = s;
+    inner.keeps_temps = s->eng->options.inner_outlives;
     inner.h = f.h;
     inner.parent = &f;
     inner.in_proc = in_proc;

@@ -172,6 +172,7 @@ struct frame {
     std::string procedure;
     int32_t procedure_id = 0;
     bool in_proc = false; // DONEINPROC
+    bool keeps_temps = false;
     std::optional<int64_t> scope_identity;
     int32_t return_status = 0;
     std::optional<sql_error> caught; // in a CATCH block

@@ -329,9 +329,55 @@ static void a_procedure_may_leave_what_its_body_does(void **) {
     assert_non_null(strstr(track_question(f.track).c_str(), "CURSOR_STATUS('global',N'c')=-3"));
 }
 
+static void what_ends_with_a_text_leaves_nothing(void **) {
+    fixture f;
+    tsql_effect e;
+    e.inner = {tds_option_bit(tds_option::rowcount), true, tsql_no_execution, {"#t"}};
+    request(f, batch(e));
+    assert_int_equal(track_pins(f.track), 0);
+    assert_false(track_asks(f.track));
+}
+
+static void what_outlives_a_text_is_asked_for(void **) {
+    fixture f;
+    f.outcome.inner_outlives = true;
+    tsql_effect e;
+    e.inner = {tds_option_bit(tds_option::nocount), true, 0, {"#t"}};
+    request(f, batch(e));
+    std::string question = track_question(f.track);
+    for (const char *part : {"@@OPTIONS", "DB_NAME()", "#t"})
+        assert_non_null(strstr(question.c_str(), part));
+    fixture g;
+    g.outcome.inner_outlives = true;
+    e.inner = {tds_option_bit(tds_option::rowcount), false, 0, {}};
+    request(g, batch(e));
+    assert_int_equal(track_pins(g.track), pin_bit(reason::session_state));
+}
+
+// The text is not in the request that runs it.
+static void what_outlives_a_prepared_text_is_asked_for_each_time(void **) {
+    fixture f;
+    f.outcome.inner_outlives = true;
+    tds_request_info info = call(tds_proc::cursor_prepare);
+    info.effect.inner.options = tds_option_bit(tds_option::nocount);
+    request(f, info);
+    for (int i = 0; i < 2; ++i) {
+        f.track.doubtful = 0;
+        request(f, call(tds_proc::cursor_execute, 1));
+        assert_true(f.track.doubtful == tds_option_bit(tds_option::nocount));
+    }
+    assert_false(f.track.ask_database);
+    request(f, call(tds_proc::cursor_prepare)); // whose text is not read
+    request(f, call(tds_proc::cursor_execute, 2));
+    assert_true(f.track.ask_database && (f.track.doubtful & tds_option_bit(tds_option::datefirst)) != 0);
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(what_can_be_replayed_pins_nobody),
+        cmocka_unit_test(what_ends_with_a_text_leaves_nothing),
+        cmocka_unit_test(what_outlives_a_text_is_asked_for),
+        cmocka_unit_test(what_outlives_a_prepared_text_is_asked_for_each_time),
         cmocka_unit_test(settings_behind_an_error_are_asked_for),
         cmocka_unit_test(what_nobody_can_read_back_pins),
         cmocka_unit_test(useroptions_are_read_where_needed),

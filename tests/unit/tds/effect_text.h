@@ -111,6 +111,19 @@ inline std::string effect_text(const tsql_effect &e) {
     return line.text;
 }
 
+// What ends with the texts inside, or not.
+inline std::string effect_inner_text(const tsql_effect &e) {
+    effect_line line;
+    for (size_t i = 0; i < tds_option_count; ++i)
+        if ((e.inner.options & tds_option_bit(static_cast<tds_option>(i))) != 0)
+            line.add(tds_option_name(static_cast<tds_option>(i)));
+    line.add_if(e.inner.place, "place");
+    effect_states(line, "on ", e.inner.state);
+    for (const std::string &name : e.inner.temps)
+        line.add("temp ", name);
+    return line.text;
+}
+
 inline std::vector<uint8_t> effect_utf16(std::string_view text) {
     std::vector<uint8_t> wire;
     tds_utf16_append(text, SIZE_MAX, wire);

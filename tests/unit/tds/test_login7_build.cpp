@@ -157,6 +157,25 @@ static void test_extension_bit_follows_the_features(void **) {
     }
 }
 
+// Babelfish reads on from one field to the next: with the extension's pointer behind the database it waited for more.
+static void test_fields_lie_in_their_order(void **) {
+    static const uint8_t features[] = {0x0a, 1, 0, 0, 0, 1};
+    tds_login7_request request;
+    request.version = tds_7_4;
+    request.host_name = "h", request.user_name = "u", request.password = "p", request.app_name = "a";
+    request.server_name = "s", request.library_name = "l", request.language = "g", request.database = "d";
+    request.features = features;
+    bytes payload = build(request);
+    size_t end = 94;
+    for (size_t field = 36; field <= 68; field += 4) {
+        assert_int_equal(get_u16le(&payload[field]), end);
+        end += field == 56 ? 4 : 2U * get_u16le(&payload[field + 2]);
+    }
+    tds_login7 l;
+    parse(payload, l);
+    assert_int_equal(l.features.size(), sizeof features);
+}
+
 static void test_sspi_forms(void **) {
     for (size_t size :
          {size_t{0}, size_t{1}, size_t{5000}, size_t{65534}, size_t{65535}, size_t{65536}, size_t{100000}}) {
@@ -272,6 +291,7 @@ int main() {
         cmocka_unit_test(test_every_field_at_its_limit),
         cmocka_unit_test(test_old_form_has_no_new_password),
         cmocka_unit_test(test_extension_bit_follows_the_features),
+        cmocka_unit_test(test_fields_lie_in_their_order),
         cmocka_unit_test(test_sspi_forms),
         cmocka_unit_test(test_too_long_a_message),
         cmocka_unit_test(test_allocated_once),

@@ -103,6 +103,23 @@ static constexpr effect_row inner_texts[] = {
     {"SELECT @n = COUNT(*) FROM t", ""},
 };
 
+// What ends with a text that sp_executesql runs, or not.
+static constexpr effect_row inner_settings[] = {
+    {"SELECT 1 SET @x = 1", ""},
+    {"SET NOCOUNT ON SET ROWCOUNT @n", "NOCOUNT, ROWCOUNT"},
+    {"IF 1=1 SET TRANSACTION ISOLATION LEVEL SNAPSHOT", "TRANSACTION ISOLATION LEVEL"},
+    {"SET LANGUAGE French", "DATEFIRST, DATEFORMAT, place"},
+    {"SET FMTONLY ON EXECUTE AS USER = 'x'", "on impersonation, on no_execution"},
+    {"SET FMTONLY OFF REVERT", ""},
+    {"CREATE TABLE ##t (a int) CREATE PROC #p AS SET NOCOUNT ON", ""},
+};
+// Of texts in it, too.
+static constexpr effect_row inner_of_inner[] = {
+    {"EXEC('USE x SET NOCOUNT ON')", "place"},
+    {"EXEC('EXEC sp_executesql N''CREATE TABLE #u (a int)''') EXEC('SELECT 1 AS a INTO #t')", "temp #u, temp #t"},
+    {"EXEC('EXECUTE AS USER = ''x'' SET FMTONLY ON')", ""},
+};
+
 // Definitions of procedures.
 static constexpr effect_row bodies[] = {
     {"CREATE PROC p AS SET NOCOUNT ON SELECT 1", ""},
@@ -134,12 +151,37 @@ static constexpr effect_row bodies[] = {
 };
 // clang-format on
 
+static void scan(tsql_scanner *scanner, std::string_view text, tsql_effect &effect,
+                 tsql_scope scope = tsql_scope::batch) {
+    tsql_scan(scanner, scope, effect_utf16(text), effect);
+}
+
 static void test_lexical(void **) {
     effect_check(tsql_scope::batch, lexical);
 }
 
 static void test_inner_texts(void **) {
     effect_check(tsql_scope::inner, inner_texts);
+}
+
+static std::string inner_of(tsql_scanner *scanner, std::string_view text, tsql_scope scope) {
+    tsql_effect effect;
+    scan(scanner, text, effect, scope);
+    return effect_inner_text(effect);
+}
+
+static void test_inner_settings(void **) {
+    tsql_scanner *scanner = tsql_scanner_create();
+    for (const effect_row &row : inner_settings) {
+        assert_string_equal(inner_of(scanner, row.text, tsql_scope::inner).c_str(), row.effect);
+        assert_string_equal(inner_of(scanner, row.text, tsql_scope::batch).c_str(), "");
+        std::string procedure = std::string("CREATE PROC p AS CREATE TABLE #t (a int) ") + row.text;
+        assert_string_equal(inner_of(scanner, procedure, tsql_scope::body).c_str(), "");
+    }
+    for (const effect_row &row : inner_of_inner)
+        for (tsql_scope scope : {tsql_scope::inner, tsql_scope::batch})
+            assert_string_equal(inner_of(scanner, row.text, scope).c_str(), row.effect);
+    tsql_scanner_destroy(scanner);
 }
 
 static void test_bodies(void **) {
@@ -179,11 +221,6 @@ static void test_captured(void **) {
 }
 
 // --- several texts
-
-static void scan(tsql_scanner *scanner, std::string_view text, tsql_effect &effect,
-                 tsql_scope scope = tsql_scope::batch) {
-    tsql_scan(scanner, scope, effect_utf16(text), effect);
-}
 
 // A message may run several texts: the second one's @@ROWCOUNT is the first one's, or not.
 static void test_second_text(void **) {
@@ -383,7 +420,7 @@ static void test_marks_held(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_lexical),       cmocka_unit_test(test_inner_texts), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_lexical),       cmocka_unit_test(test_inner_texts), cmocka_unit_test(test_inner_settings), cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_captured),      cmocka_unit_test(test_second_text), cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_many_marks),    cmocka_unit_test(test_many_sets),   cmocka_unit_test(test_depth),
         cmocka_unit_test(test_long_tokens),   cmocka_unit_test(test_odd_byte),    cmocka_unit_test(test_no_injection),

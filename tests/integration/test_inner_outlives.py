@@ -1,0 +1,102 @@
+"""Servers on which what a text sets that an RPC runs outlives the call, and USE and #tables of dynamic SQL as well, as with
+Babelfish: it goes with the client in transaction mode all the same. The stand-in's switch inner-outlives."""
+
+from harness import *
+from harness.tds import *
+from pooled import *
+
+SERVERS = {"as Babelfish": {"silent-transactions": 1, "no-database-reset": 1}, "TDS 7.1": {}}
+LOOK = "SELECT @@OPTIONS AS o, CAST(@@DATEFIRST AS int) AS d, @@LANGUAGE AS l, @@LOCK_TIMEOUT AS t, DB_NAME() AS db"
+TEXTS = {"options": "SET DATEFIRST 3; SET NOCOUNT ON; SET LOCK_TIMEOUT 77000", "database": f"USE {OTHER}",
+         "language": "SET LANGUAGE Deutsch", "language and order": "SET LANGUAGE Deutsch; SET DATEFIRST 2",
+         "maybe": "IF DB_NAME() = ''nowhere'' SET DATEFIRST 3 ELSE SET DATEFIRST 4",
+         "before an error": "SET DATEFIRST 2; SELECT CAST(''x'' AS int)"}
+
+
+def plain(text):
+    return text.replace("''", "'")
+
+
+def prepared(client, text):
+    """Nothing of the text is in the request that runs it, nor in the one behind which the handle no longer pins."""
+    handle = client.rpc(11, NEW_HANDLE, None, plain(text)).return_values[0][2]
+    client.rpcs((12, handle))
+    client.rpc(15, handle)
+
+
+def executed_again(client, text):
+    handle = client.rpcs((13, NEW_HANDLE, None, plain(text))).return_values[0][2]
+    client.query("SET DATEFIRST 1; SET NOCOUNT OFF; SET LOCK_TIMEOUT 1000; SET LANGUAGE us_english")
+    client.rpcs((12, handle))
+    client.rpc(15, handle)
+
+
+NEW_HANDLE = Parameter(None, "", True, b"\x26\x04\x00")
+HOW = {
+    "EXEC": lambda c, text: c.ask(f"EXEC('{text}')"),
+    "sp_executesql": lambda c, text: c.ask(f"EXEC sp_executesql N'{text}'"),
+    "inside of another": lambda c, text: c.ask("EXEC('EXEC(''" + text.replace("'", "''") + "'')')"),
+    "RPC": lambda c, text: c.rpcs((10, plain(text))),
+    "prepared": prepared, "executed again": executed_again,
+    "procedure": lambda c, text: c.rpcs(("dbo.p_text",)),
+}
+
+# No USE in a procedure; a change of database with a handle pins; no handle behind an error.
+IMPOSSIBLE = {"database": ("prepared", "executed again", "procedure"),
+              "before an error": ("executed again",)}
+
+
+def server_where_it_outlives(t, server_is):
+    server, keys = server_and_clients(t, server_is)
+    for name, value in {**SERVERS[server_is], "inner-outlives": 1}.items():
+        server.set(name, value)
+    return server, keys
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS), what=list(TEXTS))
+def test_what_is_set_inside_goes_with_the_client(t, server_is, what):
+    """One server connection, and a neighbour in quite another state."""
+    server, keys = server_where_it_outlives(t, server_is)
+    text = TEXTS[what]
+    if "USE" not in text:
+        t.client(server, **keys).query(f"CREATE PROCEDURE dbo.p_text AS {plain(text)}")
+    proxy = pooled(t, server)
+    neighbour = t.client(proxy, **keys)
+    neighbour.query("SET DATEFIRST 6; SET LANGUAGE Svenska; SET LOCK_TIMEOUT 5000")
+    before = neighbour.query(LOOK).rows
+    for how, run in HOW.items():
+        if how in IMPOSSIBLE.get(what, ()):
+            continue
+        direct, client = t.client(server, **keys), t.client(proxy, **keys)
+        fresh = client.query(LOOK).rows
+        run(direct, text), run(client, text)
+        assert neighbour.query(LOOK).rows == before, how
+        expected = direct.query(LOOK).rows
+        assert client.query(LOOK).rows == expected, how
+        assert neighbour.query(LOOK).rows == before, how
+        assert expected != fresh or (how not in ("RPC", "prepared", "executed again") and what != "database"), \
+            f"{how}: the switch does nothing"
+        wait_free(proxy, how)
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS))
+def test_what_cannot_be_replayed_pins(t, server_is):
+    """A #table until it is dropped; an option that nobody can read back until the session's end."""
+    server, keys = server_where_it_outlives(t, server_is)
+    proxy = pooled(t, server)
+    for how in ("EXEC", "RPC", "executed again"):
+        client = t.client(proxy, **keys)
+        HOW[how](client, "IF OBJECT_ID(''tempdb..#inside'') IS NULL CREATE TABLE #inside (n int)")
+        wait_pinned(proxy, "temp_table", how)
+        assert client.query("SELECT COUNT(*) AS c FROM #inside").rows == [[0]]
+        client.query("DROP TABLE #inside")
+        wait_free(proxy, f"{how}: dropped")
+        if how != "EXEC":
+            HOW[how](client, "SET ROWCOUNT 1")
+            wait_pinned(proxy, "session_state", how)
+            assert len(client.query("SELECT n FROM (VALUES (1), (2)) v (n)").rows) == 1
+        client.close()
+        wait_free(proxy, f"{how}: closed")
+        assert len(t.client(proxy, **keys).query("SELECT n FROM (VALUES (1), (2)) v (n)").rows) == 2
