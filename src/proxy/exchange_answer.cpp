@@ -84,7 +84,7 @@ static const char *answer_over(client_session *s) {
 }
 
 // Walks a piece of the answer and puts it into packets for the client. nullptr, or why it must not go on.
-static const char *pass_tokens(client_session *s, const tds_piece &piece, bool more_here, std::vector<uint8_t> &out) {
+static const char *pass_tokens(client_session *s, const tds_piece &piece, std::vector<uint8_t> &out) {
     dialogue &d = *s->talk;
     server_conn *c = s->server;
     std::span<const uint8_t> payload = piece.payload, forward, pending;
@@ -103,7 +103,8 @@ static const char *pass_tokens(client_session *s, const tds_piece &piece, bool m
             return tds_walk_error_text(c->walker.error);
         }
     }
-    tds_write mode = piece.ends ? tds_write::end : more_here ? tds_write::hold : tds_write::flush;
+    bool flushed = tds_cursor_flushed(c->down, c->packet_size);
+    tds_write mode = piece.ends ? tds_write::end : flushed ? tds_write::flush : tds_write::hold;
     tds_writer_put(d.to_client, pending, mode, out);
     if (piece.ends && tds_walk_end(c->walker) != tds_walk_result::ok)
         return tds_walk_error_text(c->walker.error);
@@ -139,7 +140,7 @@ static const char *give(client_session *s, std::span<const uint8_t> in, std::vec
             return "an answer that nobody asked for";
         if (piece.begins)
             begin_answer(s, out);
-        why = pass_tokens(s, piece, !in.empty(), out);
+        why = pass_tokens(s, piece, out);
         exchange_count_out(s, packet_direction::proxy_to_client, d.to_client);
         if (why != nullptr)
             return why;

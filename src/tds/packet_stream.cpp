@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "tds/bytes.h"
+
 static constexpr uint32_t empty_packets_max = 16;
 
 // Bytes taken. As a rule the header is there as a whole.
@@ -70,6 +72,10 @@ tds_piece_result tds_next_piece(tds_packet_cursor &c, std::span<const uint8_t> &
     if (piece.ends)
         c.in_message = false;
     return tds_piece_result::piece;
+}
+
+bool tds_cursor_flushed(const tds_packet_cursor &c, size_t limit) {
+    return tds_cursor_packet_over(c) && c.in_message && get_u16be(c.header + 2) < limit;
 }
 
 // ---- writing

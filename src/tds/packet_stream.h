@@ -41,6 +41,10 @@ inline bool tds_cursor_packet_over(const tds_packet_cursor &c) {
     return c.have == 0;
 }
 
+// ... and the packet is not full although the message goes on: the sender wants it to be seen now (RAISERROR WITH
+// NOWAIT). `limit`: as in tds_next_piece.
+bool tds_cursor_flushed(const tds_packet_cursor &c, size_t limit);
+
 enum class tds_piece_result : uint8_t {
     piece, // one was taken
     more,  // `in` is used up
@@ -65,8 +69,9 @@ struct tds_packet_writer {
 };
 
 enum class tds_write : uint8_t {
-    hold,  // keep what does not fill a packet: SQL Server wants every packet but the last to be full
-    flush, // send it on as a packet of its own: clients take short packets in the middle of a message
+    hold,  // keep what does not fill a packet: SQL Server wants every packet but the last to be full, and python-tds
+           // reads on behind the end of a short one
+    flush, // send it on as a packet of its own, as the sender has done
     end,   // the message ends
 };
 

@@ -135,6 +135,22 @@ static void test_flush_holds_nothing_back(void **) {
     assert_int_equal(out[19], tds_status_eom);
 }
 
+// A sender that ends a packet early wants it to be seen; one whose packet has only come in part does not.
+static void test_flushed_packets_are_known(void **) {
+    for (size_t length : {size_t{100}, size_t{512}}) {
+        bytes in = message(tds_type_response, payload_of(length - tds_header_size), 512);
+        in[1] = 0; // the message goes on
+        tds_packet_cursor c;
+        tds_piece piece;
+        const char *why = "";
+        std::span<const uint8_t> first = std::span(in).first(50), rest = std::span(in).subspan(50);
+        assert_true(tds_next_piece(c, first, 512, piece, why) == tds_piece_result::piece);
+        assert_false(tds_cursor_flushed(c, 512));
+        assert_true(tds_next_piece(c, rest, 512, piece, why) == tds_piece_result::piece);
+        assert_true(tds_cursor_flushed(c, 512) == (length < 512));
+    }
+}
+
 static void test_status_bits(void **) {
     tds_packet_writer w;
     bytes out;
@@ -228,7 +244,7 @@ int main() {
         cmocka_unit_test(test_every_size_to_every_other),
         cmocka_unit_test(test_split_anywhere),
         cmocka_unit_test(test_flush_holds_nothing_back),
-        cmocka_unit_test(test_status_bits),
+        cmocka_unit_test(test_flushed_packets_are_known), cmocka_unit_test(test_status_bits),
         cmocka_unit_test(test_what_is_no_message),
         cmocka_unit_test(test_messages_in_a_row),
         cmocka_unit_test(test_random_bytes),
