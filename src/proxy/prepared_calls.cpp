@@ -321,7 +321,7 @@ static size_t put_heads(placing &m, const std::vector<tds_rpc_call> &heads, byte
 
 bool prepared_place(client_session *s, bytes payload, bool resets, std::vector<uint8_t> &out) {
     const tds_request_info &info = *s->talk->shared->request;
-    if (info.heads.empty() || info.broken)
+    if (info.heads.empty())
         return false;
     placing m{s, prepared_of(s), resets, out};
     size_t used = put_heads(m, info.heads, payload, 0);

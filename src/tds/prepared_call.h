@@ -29,10 +29,10 @@ struct tds_prepared_text {
 void tds_put_handle(const tds_rpc_call &, std::span<const uint8_t> head, int32_t handle, std::vector<uint8_t> &out);
 // The head of sp_prepare or sp_prepexec with NULL for a handle.
 void tds_put_no_handle(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);
-// sp_execute as sp_prepexec. Of its options only WITH RECOMPILE stays.
+// sp_execute, which must have its handle, as sp_prepexec. Of its options only WITH RECOMPILE stays.
 void tds_put_prepexec(const tds_rpc_call &, std::span<const uint8_t> head, const tds_prepared_text &,
                       std::vector<uint8_t> &out);
-// sp_unprepare as a call that does nothing and is answered alike.
+// sp_unprepare, which must have its handle, as a call that does nothing and is answered alike.
 void tds_put_nothing(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);
 // A call whose handle cannot be read, as one of a procedure that does not exist. `head` may be the beginning only.
 void tds_put_no_procedure(const tds_rpc_call &, std::span<const uint8_t> head, std::vector<uint8_t> &out);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "tds/prepared_call.h"
 #include "tds/request_stream.h"
 
 static void require(bool condition) {
@@ -38,10 +39,34 @@ static void put_text(const request_kind &kind, const bytes &payload, const readi
     require(again.info.calls.size() == k.info.calls.size() && again.calls == k.calls);
 }
 
+// Heads of prepared statements lie in the message one behind the other, and each can be put together anew.
+static void put_heads(const request_kind &kind, const bytes &payload, const reading &k) {
+    uint64_t from = 0;
+    for (const tds_rpc_call &c : k.info.heads) {
+        require(c.at >= from && c.end <= payload.size() && c.options_at > c.at && c.end > c.options_at);
+        from = c.end;
+        auto head = std::span(payload).subspan(c.at, c.end - c.at);
+        tds_prepared_text text;
+        bytes out;
+        if (tds_prepared_text_read(c, head, text)) {
+            bytes run = tds_prepared_payload(text.statement, kind.version);
+            (void)read_only(kind, run, {run.size()});
+        }
+        if (c.has_first && c.first_size >= 4)
+            tds_put_handle(c, head, 7, out);
+        tds_put_no_handle(c, head, out);
+        if (c.parameters > 0) {
+            tds_put_prepexec(c, head, text, out);
+            tds_put_nothing(c, head, out);
+        }
+        tds_put_no_procedure(c, head, out);
+    }
+}
+
 static void same(const reading &a, const reading &b) {
     const auto &i = a.info, &k = b.info;
     require(i.broken == k.broken && i.descriptor == k.descriptor && i.descriptor_at == k.descriptor_at);
-    require(i.calls_count == k.calls_count && i.calls == k.calls && i.place == k.place);
+    require(i.calls_count == k.calls_count && i.calls == k.calls && i.heads == k.heads && i.place == k.place);
     require(i.tm_type == k.tm_type && i.tm_isolation == k.tm_isolation && i.tm_begins == k.tm_begins);
     require(i.tm_savepoint == k.tm_savepoint);
     const auto &e = i.effect, &f = k.effect;
@@ -62,6 +87,7 @@ static void read_message(const request_kind &kind, const bytes &payload, size_t 
         units += t.utf16.size();
     }
     require(units <= 2 * payload.size());
+    put_heads(kind, payload, whole);
     put_text(kind, payload, whole, piece);
     if (piece == 1)
         put_text(kind, payload, whole, 4001);

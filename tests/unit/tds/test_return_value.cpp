@@ -49,8 +49,8 @@ static bytes edited(const bytes &payload, const std::vector<size_t> &pieces, uin
     bytes out;
     size_t at = 0;
     for (size_t piece : pieces) {
-        std::span<const uint8_t> in(payload.data() + at, piece), forward;
-        at += piece;
+        std::span<const uint8_t> in = std::span(payload).subspan(at, std::min(piece, payload.size() - at)), forward;
+        at += in.size();
         while (!in.empty()) {
             assert_true(tds_walk(w, in, forward) == tds_walk_result::ok);
             if (w.in_return)
