@@ -437,7 +437,7 @@ void sharing_settle(client_session *s) {
     bool read = !t.procedures.empty() && may_ask(t) && !procedures_known(s);
     if (s->bucket->conf->procedures == opaque_procedures::share)
         t.state &= ~tsql_dynamic;
-    if (read || track_asks(t)) {
+    if (read || track_asks(t) || (values_doubtful(s->server) && may_ask(t))) {
         sh.asking_procedure = read;
         session_move(s, session_state::settling);
         server_task_start(s->server, read ? server_task::procedure : server_task::ask);
@@ -478,11 +478,15 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
         c->walker.session.database = now.database;
         c->walker.session.language = now.language;
     }
-    if (good && s->bucket->conf->keep_last_values)
+    bool again = !good && result == nullptr && !sh.asking_procedure && track_ask_less(sh.track);
+    if (good && s->bucket->conf->keep_last_values) {
         values_store(c, read);
-    else if (values_unread(c))
+    } else if (!again && values_unread(c)) {
         sh.kept.reset();
-    if (!good && !(result == nullptr && !sh.asking_procedure && track_ask_less(sh.track))) {
+        if (values_doubtful(c))
+            values_disown(c);
+    }
+    if (!good && !again) {
         log_warn("the session's state cannot be read: it keeps its server connection",
                  {{"session", s->id}, {"bucket", session_bucket_id(s)}, {"server", c->id}, {"number", c->task_error}});
         track_give_up(sh.track);

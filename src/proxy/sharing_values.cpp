@@ -107,20 +107,34 @@ static bool identity_unchanged(const server_conn *c, const last_values &read) {
     return c->identity_blind && c->identity_before == read.identity;
 }
 
+bool values_doubtful(const server_conn *c) {
+    return c->home != nullptr && c->identity_unread && c->identity_blind;
+}
+
+void values_disown(server_conn *c) {
+    c->identity_unread = c->identity_blind = false;
+    c->identity_token = ++c->root->values_token;
+}
+
 void values_store(server_conn *c, const last_values &read) {
     shared_session &sh = *c->home->talk->shared;
     if (!sh.kept)
         sh.kept = std::make_unique<last_values>();
-    if (c->identity_unread && !identity_unchanged(c, read)) {
+    bool own = c->identity_unread && !identity_unchanged(c, read);
+    if (own) {
         sh.kept->identity = read.identity;
         sh.kept->scope_identity = read.scope_identity;
         if (!read.identity && !read.scope_identity) // nothing was inserted that has one
             c->identity_token = sh.identity_token = 0;
+    } else if (c->identity_unread &&
+               (sh.kept->identity != read.identity || sh.kept->scope_identity != read.scope_identity)) {
+        values_disown(c);
     }
     if (c->status_unread) {
         sh.kept->rowcount = read.rowcount;
         sh.kept->error = read.error;
     }
+    c->identity_before = read.identity;
 }
 
 // Babelfish: then what a write has changed is told by comparing.
@@ -155,8 +169,8 @@ void values_kept(server_conn *c, const client_session *next, const tds_small_res
     sharing_home_free(c);
     bool placed = good && result->rows.size() > 1;
     if (placed || c->task_failed)
-        c->identity_token = ++c->root->values_token; // nobody's, if it comes to no more
-    if (c->task_failed && places(c, next))           // setting them, that is
+        values_disown(c);                  // if it comes to no more
+    if (c->task_failed && places(c, next)) // setting them, that is
         identity_kept(c);
     else if (placed && next != nullptr) // nullptr: it has left meanwhile
         check_placed(c, next, result->rows[1]);

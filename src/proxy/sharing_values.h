@@ -31,6 +31,12 @@ bool values_lost_by_reset(const client_session *);
 // server allows neither, what a write has changed is told by comparing.
 bool values_need_reset(const client_session *, const server_conn *);
 
+// The request has run where the session's own identity was not, and may have changed it: they must be read before the
+// next one asks for them.
+bool values_doubtful(const server_conn *);
+// The connection's identity is nobody's.
+void values_disown(server_conn *);
+
 // The batch that reads them, and leaves the connection with the identity that `next` must find, if its request needs
 // one (nullptr: nobody's).
 std::string values_keep_batch(const server_conn *, const client_session *next);

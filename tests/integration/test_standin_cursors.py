@@ -211,7 +211,8 @@ def test_api_cursor_in_older_dialects(t, version):
     client = five_rows(t, tds_version=version)
     answer = open_cursor(client)
     assert TABNAME in answer.tokens and COLINFO in answer.tokens
-    assert fetch(client, values(answer)[0], LAST, count=1) == ROWS[4:]
+    cursor = answer.return_values[0][2]  # below TDS 7.2 a length stands in the place of the ordinal
+    assert fetch(client, cursor, LAST, count=1) == ROWS[4:]
 
 
 # ---------------------------------------------------------------------------------------------------- T-SQL

@@ -637,6 +637,39 @@ def test_a_client_that_leaves_while_its_last_values_are_put_back(t):
 
 
 @timeout(60)
+@cases(server_is=SERVERS)
+def test_last_values_where_none_can_be_put_back(t, server_is):
+    """What a request has changed is told by comparing: what it has not changed is the session's own as before, though the
+    connection has another client's."""
+    server, keys = server_and_clients(t, server_is)
+    server.set("no-table-variable-identity", 1)
+    proxy = pooled(t, server, 1)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int)")
+    other.query("CREATE TABLE dbo.more (id int IDENTITY(900, 1), n int)")
+
+    def identity():
+        return client.query("SELECT @@IDENTITY AS i, SCOPE_IDENTITY() AS s").rows[0]
+
+    for n in range(3):
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+        other.query("INSERT INTO dbo.more (n) VALUES (1)")
+        client.query("DELETE FROM dbo.ids WHERE n = 2")
+        assert identity() == [10 + 3 * n] * 2
+        other.query("INSERT INTO dbo.more (n) VALUES (1)")
+        client.query("BEGIN TRAN; DELETE FROM dbo.ids WHERE n = 2")
+        assert identity() == [10 + 3 * n] * 2
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+        assert identity() == [11 + 3 * n] * 2
+        client.query("COMMIT")
+        other.query("INSERT INTO dbo.more (n) VALUES (1)")
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+        assert identity() == [12 + 3 * n] * 2
+    assert "cannot be set on this server" in proxy.log_text()
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
 def test_last_values_off(t):
     """No request is made for them."""
     server, keys = server_and_clients(t, "announcing")

@@ -166,6 +166,7 @@ struct engine_options {
     int64_t deadlocks = 0;                  // so many INSERT, UPDATE, DELETE in a transaction end with 1205
     bool strict_descriptors = true;         // a request must come with the descriptor of the open transaction
     bool reuse_handles = false;             // a prepared handle gets the smallest number that is free
+    bool table_variable_identity = true;    // false: as Babelfish, an INSERT into one leaves @@IDENTITY alone
     bool fail_reset = false;                // a reset ends with 18056 and the connection
 };
 

@@ -42,6 +42,7 @@ const char usage[] =
     "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
     "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
     "  --inner-outlives         as Babelfish: SETs of a text run by RPC, USE and #tables of dynamic SQL outlive it\n"
+    "  --no-table-variable-identity   INSERT into a table variable leaves @@IDENTITY alone, as Babelfish\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -100,6 +101,7 @@ void set_switch(server &s, const std::string &name, const char *value) {
 bool is_flag(const std::string &name) {
     static const char *const all[] = {"--silent-transactions",
                                       "--no-database-reset",
+                                      "--no-table-variable-identity",
                                       "--fail-reset",
                                       "--utf8-columns",
                                       "--honour-no-metadata",

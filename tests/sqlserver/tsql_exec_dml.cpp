@@ -142,6 +142,10 @@ static int64_t next_identity(frame &f, const resolved &r) {
     return counter.last;
 }
 
+static bool tells_identity(const frame &f, const resolved &r) {
+    return r.object->name[0] != '@' || f.s->eng->options.table_variable_identity;
+}
+
 static void set_identity(frame &f, const resolved &r, std::vector<value> &row, bool given) {
     auto column = static_cast<size_t>(r.object->identity_column);
     const column_def &d = r.object->columns[column].def;
@@ -156,7 +160,8 @@ static void set_identity(frame &f, const resolved &r, std::vector<value> &row, b
         n = next_identity(f, r);
         row[column] = convert(value_int(n), t_bigint, d.type);
     }
-    f.scope_identity = f.s->last_identity = n;
+    if (tells_identity(f, r))
+        f.scope_identity = f.s->last_identity = n;
 }
 
 void insert_row(frame &f, const resolved &r, std::vector<value> &row, const std::vector<bool> &have) {
@@ -166,7 +171,7 @@ void insert_row(frame &f, const resolved &r, std::vector<value> &row, const std:
             row[i] = eval_default(f, r, i);
     if (o.identity_column >= 0)
         set_identity(f, r, row, have[static_cast<size_t>(o.identity_column)]);
-    else
+    else if (tells_identity(f, r))
         f.s->last_identity.reset(); // @@IDENTITY is of the last INSERT, which has none
     fill_computed(f, r, row);
     check_row(f, r, row, "INSERT");
@@ -177,7 +182,7 @@ void insert_rows(frame &f, const resolved &r, const std::vector<size_t> &targets
                  std::vector<std::vector<value>> *inserted) {
     size_t width = r.object->columns.size();
     write_scope write(f);
-    if (r.object->identity_column < 0)
+    if (r.object->identity_column < 0 && tells_identity(f, r))
         f.s->last_identity.reset(); // also where there are no rows
     for (const auto &values : set.rows) {
         std::vector<value> row(width);
