@@ -52,6 +52,7 @@ struct bucket_config {
     std::vector<std::string> pin_procedures; // names or patterns
     bool keep_last_values = true;            // last_values: keep
     uint32_t max_prepared_per_connection = 256;
+    bool defer_begin = true;
     int32_t read_only = -1;    // index of its read-only target, -1: none
     int32_t read_only_of = -1; // >= 0: this is such a target, made from buckets[].read_only of that index. It takes no
                                // part in routing, keeps nothing warm and has no listen_port or alias

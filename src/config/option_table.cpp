@@ -371,6 +371,10 @@ const option_row table[] = {
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "
              "the client's own; `off` saves a batch after writes, for applications that ask in the same request."},
+    {.section = S::bucket, .name = "defer_begin", .type = T::boolean, .default_text = "true",
+     .target = AT(bucket_config, defer_begin),
+     .help = "Transaction mode: a `BEGIN TRAN` alone in its message is answered by the proxy and sent with the next "
+             "request; `false`: at once."},
     {.section = S::bucket, .name = "max_prepared_per_connection", .type = T::number, .default_text = "256", .min = 1,
      .max = 100'000, .target = AT(bucket_config, max_prepared_per_connection),
      .help = "Transaction mode: most prepared statements that a server connection keeps; those used least recently are "
@@ -391,7 +395,6 @@ const option_row table[] = {
      .help = "Most server connections to it, over all instances; counted as bucket `<id>.ro`."},
 
     later(S::bucket, "last_values_hold"),
-    later(S::bucket, "defer_begin"),
 };
 // clang-format on
 

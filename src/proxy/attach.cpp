@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/authenticate.h"
+#include "proxy/deferred_begin.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/pools.h"
@@ -19,7 +20,7 @@ static constexpr uint8_t replays_max = 3; // server connections on which a sessi
 
 // ---- what it needs before the request --------------------------------------------------------------------------
 
-enum class attach_step : uint8_t { serve, check, keep, clean, prepare };
+enum class attach_step : uint8_t { serve, check, keep, clean, prepare, begin };
 
 // What a reset leaves: known only where the database is the same before and after it, since Babelfish leaves it alone.
 static tds_session_state after_reset(const server_conn *c) {
@@ -42,16 +43,21 @@ static attach_step next_step(const client_session *s, server_conn *c) {
     const dialogue &d = *s->talk;
     bool wide = tds_version_is_wide(c->version);
     bool reset = reset_due(s, c);
-    c->reset_rides = reset && wide && after_reset(c) == *d.settings && !(sharing(s) && values_lost_by_reset(s));
+    bool begin = begin_due(s); // behind a reset
+    c->reset_rides =
+        reset && wide && !begin && after_reset(c) == *d.settings && !(sharing(s) && values_lost_by_reset(s));
     bool clean = reset && !wide;
     bool prepare = !clean && !c->reset_rides && (reset || c->settings != d.settings);
-    bool ours = c->check_due || clean || prepare;
+    bool ours = c->check_due || clean || prepare || begin;
     bool foreign = !reset && sharing(s) && values_foreign(s, c);
     if (foreign || (values_unread(c) && (c->home != s || ours)))
         return attach_step::keep;
     if (c->check_due)
         return attach_step::check;
-    return clean ? attach_step::clean : prepare ? attach_step::prepare : attach_step::serve;
+    return clean     ? attach_step::clean
+           : prepare ? attach_step::prepare
+           : begin   ? attach_step::begin
+                     : attach_step::serve;
 }
 
 std::string attach_prepare_batch(const server_conn *c, bool reset) {
@@ -74,7 +80,7 @@ static void log_step(const client_session *s, const char *step) {
 }
 
 static bool advance(client_session *s) {
-    static constexpr const char *names[] = {"serve", "check", "keep", "clean", "prepare"};
+    static constexpr const char *names[] = {"serve", "check", "keep", "clean", "prepare", "begin"};
     server_conn *c = s->server;
     attach_step next = next_step(s, c);
     log_step(s, names[static_cast<size_t>(next)]);
@@ -83,6 +89,7 @@ static bool advance(client_session *s) {
     case attach_step::check: server_task_start(c, server_task::check); break;
     case attach_step::keep: server_task_start(c, server_task::keep); break;
     case attach_step::clean: server_task_start(c, server_task::roll_back); break;
+    case attach_step::begin: server_task_start(c, server_task::begin); break;
     case attach_step::prepare:
         server_task_start(c, server_task::prepare, reset_due(s, c) ? tds_status_reset : uint8_t{0});
         break;

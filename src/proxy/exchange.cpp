@@ -108,11 +108,19 @@ static bool same_baseline(const client_session *s) {
            s->server->walker.session.database == login.database;
 }
 
+static void reset_session(client_session *s, uint8_t bits) {
+    shared_session *sh = s->talk->shared;
+    deferred_begin kept = sh != nullptr && (bits & tds_status_reset_skip_tran) ? sh->begun : deferred_begin();
+    sharing_client_reset(s);
+    if (sh != nullptr)
+        sh->begun = std::move(kept);
+}
+
 // A session without a server connection: what the bit asks for is in its settings then.
 static void apply_reset_detached(client_session *s, uint8_t bits) {
     if (bits == 0 || s->talk->reset_done || s->server != nullptr || !sharing(s))
         return;
-    sharing_client_reset(s);
+    reset_session(s, bits);
     s->talk->reset_done = true;
 }
 
@@ -145,7 +153,7 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
         return step::go_on;
     }
     bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
-    sharing_client_reset(s);
+    reset_session(s, bits);
     forget_pins(s, bits);
     if (same_baseline(s) && !transaction) {
         forward = bits;
@@ -175,6 +183,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     d.reset_done = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
+    c->walker.options.mark_changes = sharing(s) && begin_translates(s);
     if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
     d.reset_sent = rides || bits != 0;
@@ -208,7 +217,8 @@ static bool answered_here(client_session *s, std::span<const uint8_t> in, uint8_
     sharing_begin(s, in);
     std::vector<uint8_t> tokens;
     bool whole = !s->talk->shared->reader;
-    if (known || !whole || !prepared_look(s, bits != 0, tokens))
+    bool begins = !known && whole && bits == 0 && s->server == nullptr && begin_take(s, in, tokens);
+    if (!begins && (known || !whole || !prepared_look(s, bits != 0, tokens)))
         return false;
     exchange_swallow(s, std::move(tokens), false);
     return true;

@@ -92,9 +92,13 @@ static const char *pass_tokens(client_session *s, const tds_piece &piece, std::v
         tds_walk_result result = tds_walk(c->walker, payload, forward);
         tds_writer_put(d.to_client, pending, tds_write::hold, out);
         pending = forward;
-        if (c->walker.in_return && result == tds_walk_result::ok) {
+        if (c->walker.in_marked && result == tds_walk_result::ok) {
             std::vector<uint8_t> changed;
-            prepared_returned(s, forward, tds_walk_between_tokens(c->walker), changed);
+            bool ends = tds_walk_between_tokens(c->walker);
+            if (c->walker.token == tds_token_envchange)
+                begin_returned(s, forward, ends, changed);
+            else
+                prepared_returned(s, forward, ends, changed);
             tds_writer_put(d.to_client, changed, tds_write::hold, out);
             pending = {};
         }

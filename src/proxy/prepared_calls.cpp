@@ -100,7 +100,8 @@ bool prepared_look(client_session *s, bool resets, std::vector<uint8_t> &tokens)
     // With a transaction's descriptor it may be another error: the server's.
     if (resets || info.descriptor != 0 || info.calls_count != info.heads.size())
         return false;
-    if (info.calls_count == 1 && is_unknown(s, info.heads.front())) {
+    bool in_transaction = begin_due(s) || s->talk->shared->track.transaction; // which an error may end
+    if (info.calls_count == 1 && !in_transaction && is_unknown(s, info.heads.front())) {
         put_unknown(s, info.heads.front().first, tokens);
         return true;
     }

@@ -133,6 +133,7 @@ struct proxy {
     login_records *records = nullptr;
     settings_table settings;
     prepared_table prepared;
+    uint64_t descriptors = 0;                     // of transactions, given to clients: proxy/deferred_begin
     uint64_t values_token = 0;                    // the last one given: proxy/sharing_values
     tsql_scanner *scanner = nullptr;              // of requests that are there as a whole, and procedures
     tds_request_reader *request_reader = nullptr; // likewise

@@ -64,6 +64,7 @@ enum class server_task : uint8_t {
     procedure,    // likewise: the definition of a procedure that has run
     unprepare,    // likewise, or before a request: prepared statements that nobody needs there
     make,         // before a request: a prepared statement that its text names
+    begin,        // likewise: the transaction that its client believes to be in
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/attach.h"
+#include "proxy/deferred_begin.h"
 #include "proxy/exchange.h"
 #include "proxy/pools.h"
 #include "proxy/prepared_calls.h"
@@ -25,7 +26,7 @@ static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is
 static const char *task_name(server_task task) {
     static constexpr const char *names[] = {"none",         "capability", "check",     "keep",      "prepare",
                                             "client reset", "ask",        "procedure", "unprepare", "make",
-                                            "cancel",       "roll back",  "reset"};
+                                            "begin",        "cancel",     "roll back", "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -83,6 +84,7 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
             .append(track_values_columns)
             .append(";")
             .append(prepared_make_batch(*c->client->talk->shared->prepared->needed, c->settings->database));
+    case server_task::begin: return begin_batch(c->client);
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
@@ -108,13 +110,14 @@ static uint64_t descriptor_of(const server_conn *c) {
 
 static void task_failed(server_conn *c, const char *why, bool gone);
 
-// A client that waits for it waits no longer than for a new connection. What is asked behind a request may take as long:
-// without an answer the session is lost, and Babelfish is slow to tell a procedure's definition.
+// A client that waits for it waits no longer than for a new connection. What is asked behind a request may take as
+// long: without an answer the session is lost, and Babelfish is slow to tell a procedure's definition.
 static uint64_t time_for(const server_conn *c, server_task task) {
     uint64_t as_connecting = c->bucket->conf->connection_timeout;
     if (task == server_task::ask || task == server_task::procedure)
         return std::max(task_timeout, as_connecting);
-    bool before_a_client = task == server_task::check || task == server_task::keep || task == server_task::prepare;
+    bool before_a_client = task == server_task::check || task == server_task::keep || task == server_task::prepare ||
+                           task == server_task::begin;
     return before_a_client ? std::min(task_timeout, as_connecting) : task_timeout;
 }
 
@@ -153,6 +156,10 @@ static int announced_class(uint32_t version) {
 bool server_task_capability_due(const server_conn *c) {
     return tds_version_is_wide(c->version) && c->purpose == server_purpose::pooled &&
            c->bucket->announces[announced_class(c->version)] == announcing::unknown;
+}
+
+announcing server_task_announcing(const proxy_bucket *pb, uint32_t version) {
+    return pb->announces[announced_class(version)];
 }
 
 // Below TDS 7.2 no server does.
@@ -282,6 +289,13 @@ static void ended_well(server_conn *c, server_task task) {
         if ((c->task_status & tds_status_reset) && !c->walker.message.reset_seen)
             return task_failed(c, "the server did not acknowledge the reset", false);
         return prepared(c, task);
+    case server_task::begin:
+        if (c->client == nullptr) // it left meanwhile
+            return clean(c);
+        c->status_token = 0;
+        if (!begin_done(c->client))
+            return task_failed(c, "no transaction has begun", false);
+        return attach_go_on(c->client);
     case server_task::cancel: return clean(c);
     case server_task::roll_back:
         if (c->client != nullptr && c->client_resets)

@@ -13,6 +13,8 @@
 #include <cstdint>
 
 struct server_conn;
+struct proxy_bucket;
+enum class announcing : uint8_t;
 
 // Starts the batch of `task`. `status`: RESET bits for it (client_reset).
 void server_task_start(server_conn *, server_task task, uint8_t status = 0);
@@ -20,8 +22,9 @@ void server_task_event(server_conn *, unsigned events);
 // Its deadline has passed: the connection is given up.
 void server_task_overdue(server_conn *);
 
-// Whether it announces transactions begun in SQL text.
+// Whether it announces transactions begun in SQL text; a server at this TDS version, from 7.2 on.
 bool server_task_announces(const server_conn *);
+announcing server_task_announcing(const proxy_bucket *, uint32_t version);
 // Whether what a text run by an RPC sets may outlive the call, as with Babelfish: so with those that announce nothing.
 bool server_task_inner_outlives(const server_conn *);
 // Whether nobody has asked this server yet, at this TDS version, if it announces transactions begun in SQL text.

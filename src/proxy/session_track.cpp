@@ -283,13 +283,18 @@ static void apply_calls(const tds_request_info &info, const tds_walk_message &m,
     }
 }
 
-static void apply_isolation(const tds_request_info &info, bool surely, session_track &t, tds_session_state &settings) {
+const char *track_isolation_name(uint8_t level) {
     static constexpr const char *levels[] = {
         "", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"};
+    return level < std::size(levels) ? levels[level] : "";
+}
+
+static void apply_isolation(const tds_request_info &info, bool surely, session_track &t, tds_session_state &settings) {
     if (info.tm_isolation == 0)
         return;
-    if (surely && info.tm_isolation < std::size(levels))
-        settings[tds_option::isolation_level] = levels[info.tm_isolation];
+    const char *name = track_isolation_name(info.tm_isolation);
+    if (surely && *name != '\0')
+        settings[tds_option::isolation_level] = name;
     else
         t.doubtful |= tds_option_bit(tds_option::isolation_level);
 }

@@ -76,6 +76,8 @@ struct track_outcome {
     bool inner_outlives = false; // what a text that is run by an RPC sets may outlive it
 };
 
+// Of a transaction manager request; "": none, or one that is not known.
+const char *track_isolation_name(uint8_t level);
 // Whether the request may have changed what can be replayed. If not, track_request leaves `settings` alone.
 bool track_sets(const tds_request_info &, const tds_walk_message &);
 // The request's answer is complete. `settings` becomes what the session's state is by it, as far as that is known.

@@ -76,6 +76,8 @@ void sharing_begin(client_session *s, std::span<const uint8_t> in) {
     if (sh.request || read_whole(s, in))
         return;
     sh.foreseen = sh.request->effect.turned_on;
+    sh.descriptor = sh.request->descriptor;
+    sh.descriptor_at = sh.request->descriptor_at;
     prepared_foresee(s);
     sh.scanner.reset(tsql_scanner_create());
     sh.reader.reset(tds_request_reader_create(sh.scanner.get()));
@@ -100,15 +102,27 @@ void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) 
         return;
     shared_session &sh = *s->talk->shared;
     bool calls = !sh.request->heads.empty(), values = !sh.request->effect.last_uses.empty();
-    bool handles = prepared_by_text(s);
-    if (sh.reader || (!calls && !values && !handles))
+    bool handles = prepared_by_text(s), translates = begin_translates(s);
+    if (sh.reader || (!calls && !values && !handles && !translates))
         return;
     std::vector<uint8_t> payload = sharing_payload(s, in), placed;
+    translates = translates && begin_place(s, payload, sh.request->descriptor, sh.request->descriptor_at);
     bool other = calls && prepared_place(s, payload, resets || s->server->reset_rides, sh.rewritten);
     // The text, if there is a place for something in it, comes before all those calls: it is still where it was.
     const std::vector<uint8_t> &now = other ? sh.rewritten : payload;
     if ((handles && prepared_place_text(s, now, placed)) || (values && values_place(s, now, placed)))
         sh.rewritten = std::move(placed);
+    else if (translates && !other)
+        sh.rewritten = std::move(payload);
+}
+
+// The first piece of a request that is read as it passes: with the server's descriptor of the transaction.
+static tds_piece translated(client_session *s, tds_piece piece) {
+    shared_session &sh = *s->talk->shared;
+    sh.rewritten.assign(piece.payload.begin(), piece.payload.end());
+    if (begin_place(s, sh.rewritten, sh.descriptor, sh.descriptor_at))
+        piece.payload = sh.rewritten;
+    return piece;
 }
 
 std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece) {
@@ -119,7 +133,7 @@ std::span<const uint8_t> sharing_pass(client_session *s, const tds_piece &piece)
         tds_request_feed(sh->reader.get(), piece.payload);
         if (piece.ends)
             tds_request_end(sh->reader.get());
-        return prepared_pass(s, piece);
+        return prepared_pass(s, sh->passed == 0 ? translated(s, piece) : piece);
     }
     if (sh->rewritten.empty())
         return piece.payload;
@@ -299,7 +313,8 @@ static void reset_named(client_session *s) {
     s->talk->shared->track = {};
     sharing_client_reset(s);
     sharing_server_reset(c);
-    c->dirty = true; // nobody has said what it did
+    c->walker.session.in_transaction = false; // it ends without a word
+    c->dirty = true;                          // nobody has said what it did
 }
 
 // A state is large: it is copied only where it may change.
@@ -415,6 +430,8 @@ static void read_procedure(client_session *s, const tds_small_result &result) {
 static void detach(client_session *s) {
     server_conn *c = s->server;
     c->last_client = s->id;
+    if (sharing(s))
+        begin_over(s);
     link_detach(s, c);
     if (c->counted)
         slots_count(c->bucket, slot_outcome::released);
@@ -532,6 +549,7 @@ void sharing_client_reset(client_session *s) {
     if (d.shared == nullptr)
         return;
     prepared_reset(s);
+    d.shared->begun = {};
     d.shared->kept.reset();
     d.shared->identity_token = d.shared->status_token = 0;
     if (server_conn *home = d.shared->home; home != nullptr) {

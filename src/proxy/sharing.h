@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/deferred_begin.h"
 #include "proxy/procedures.h"
 #include "proxy/session_track.h"
 #include "tds/tsql_scan.h"
@@ -51,8 +52,10 @@ struct shared_session {
     request_reader_ptr reader;
     std::vector<uint8_t> rewritten; // the request's payload, with kept values in its text or other handles; empty: as
                                     // it came
-    uint64_t passed = 0;            // of a request that is read as it passes: bytes of its payload so far
-    tsql_state foreseen = 0;        // what the beginning of such a request turns on
+    deferred_begin begun;
+    uint64_t descriptor = 0, descriptor_at = 0; // of a request that is read as it passes
+    uint64_t passed = 0;                        // of a request that is read as it passes: bytes of its payload so far
+    tsql_state foreseen = 0;                    // what the beginning of such a request turns on
     std::unique_ptr<prepared_session> prepared; // proxy/prepared_calls; nullptr: it has prepared nothing
     bool awaits_home = false;      // its last values are being read there, for another client to have the connection
     uint8_t replays_failed = 0;    // of the request under way

@@ -40,12 +40,12 @@ static tsql_last unclear(const shared_session &sh) {
 }
 
 // The request may change the identity, name it where no literal can be put, or keep the connection for others that do,
-// as a SELECT does that begins a transaction; and it can be set on this server.
+// as a SELECT does that a transaction begins with; and it can be set on this server.
 static bool wants_identity(const client_session *s) {
     const shared_session &sh = *s->talk->shared;
     if (!s->bucket->conf->keep_last_values || s->bucket->identity_unplaceable)
         return false;
-    bool begins = (*s->talk->settings)[tds_option::implicit_transactions] == "ON";
+    bool begins = (*s->talk->settings)[tds_option::implicit_transactions] == "ON" || begin_due(s);
     bool only_reads = sh.request && !sh.reader && sh.request->effect.lone_select && !begins;
     return !only_reads || (unclear(sh) & (tsql_last_identity | tsql_last_scope_identity));
 }

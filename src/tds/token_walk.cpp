@@ -48,7 +48,7 @@ void tds_walk_init(tds_walker &w, const tds_walk_options &options) {
     w.skip = w.left = 0;
     w.small_have = w.held = 0;
     w.message_over = true;
-    w.counted = w.final_done = w.dropping = w.in_return = w.cut_clean = false;
+    w.counted = w.final_done = w.dropping = w.in_marked = w.cut_clean = false;
 }
 
 const uint8_t *tds_step_take(tds_walker &w, tds_walk_cursor &c, size_t n) {
@@ -209,6 +209,10 @@ static bool wants_drop(const tds_walker &w, const tds_walk_cursor &c, bool &held
     return !held;
 }
 
+static bool is_marked(const tds_walk_options &o, uint8_t token) {
+    return (o.mark_returns && token == tds_token_returnvalue) || (o.mark_changes && token == tds_token_envchange);
+}
+
 static tds_step_result hold_head(tds_walker &w, tds_walk_cursor &c) {
     w.held = static_cast<uint8_t>(c.end - c.p);
     c.end = c.p;
@@ -220,15 +224,15 @@ tds_step_result tds_step_token(tds_walker &w, tds_walk_cursor &c) {
         w.dropping = false;
         c.from = c.p;
     }
-    if (w.in_return && c.p != c.from)
+    if (w.in_marked && c.p != c.from)
         return tds_step_result::emit;
-    w.in_return = false;
+    w.in_marked = false;
     if (c.p == c.end)
         return tds_step_result::more;
-    if (w.options.mark_returns && *c.p == tds_token_returnvalue) {
+    if (is_marked(w.options, *c.p)) {
         if (c.p != c.from)
             return tds_step_result::emit;
-        w.in_return = true;
+        w.in_marked = true;
     }
     c.token = c.p;
     bool held = false;

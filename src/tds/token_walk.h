@@ -50,7 +50,8 @@ struct tds_walk_options {
     uint8_t data_classification = 0; // version 1 or 2; 0: not acknowledged, the token is then unknown
     // May be changed between messages.
     bool drop_session_state = false; // take SESSIONSTATE out
-    bool mark_returns = false;       // forward each RETURNVALUE in calls of its own: tds_walker.in_return
+    bool mark_returns = false;       // forward each RETURNVALUE in calls of its own: tds_walker.in_marked
+    bool mark_changes = false;       // ... each ENVCHANGE; not together with drop_reset
     bool drop_reset = false;         // take the first ENVCHANGE 18 of a message out (the token holding just that)
 };
 
@@ -147,7 +148,7 @@ struct tds_walker {
     bool message_over = true;     // the next byte begins a message
     bool final_done = false;      // the message's last DONE was seen
     bool dropping = false;        // the current token is taken out
-    bool in_return = false;       // mark_returns: what was forwarded last is a RETURNVALUE's, or a part of one
+    bool in_marked = false;       // what was forwarded last is of a token that is marked (tds_walker.token)
     bool cut_clean = false;       // where an error stopped the forwarded stream is between tokens
 
     uint8_t token = 0;      // current

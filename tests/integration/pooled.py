@@ -26,9 +26,9 @@ def server_and_clients(t, server_is):
 
 
 def pooled(t, server, connections=1, bucket=None, **proxy_keys):
-    """A proxy with so many server connections; health checks out of the way."""
+    """A proxy with so many server connections; health checks out of the way. BEGIN TRAN pins (test_transaction_begin)."""
     limit = connections if MODE == "transaction" else connections + 20
-    entry = t.bucket("b1", server, limit, **{"health_probe": "off", "queue_timeout": "30s", **(bucket or {})})
+    entry = t.bucket("b1", server, limit, **{"health_probe": "off", "queue_timeout": "30s", "defer_begin": False, **(bucket or {})})
     return t.proxy([entry], proxy={"pool_mode": MODE, "health_check_interval": "1h", **proxy_keys})
 
 

@@ -261,10 +261,11 @@ static void legal_but_odd_is_a_warning(void **) {
 }
 
 static void what_comes_later_is_refused(void **) {
-    expect_errors(proxy_with("  rate_limit: 5\n"), bucket_with("    defer_begin: true\n"),
-                  "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
-                  "buckets.yaml:5: buckets[0].defer_begin: not available in this version; expected the key to be left "
-                  "out\n");
+    expect_errors(
+        proxy_with("  rate_limit: 5\n"), bucket_with("    last_values_hold: 5s\n"),
+        "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
+        "buckets.yaml:5: buckets[0].last_values_hold: not available in this version; expected the key to be left "
+        "out\n");
 }
 
 static void transaction_mode_is_the_default(void **) {

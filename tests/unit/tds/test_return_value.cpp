@@ -53,7 +53,7 @@ static bytes edited(const bytes &payload, const std::vector<size_t> &pieces, uin
         at += in.size();
         while (!in.empty()) {
             assert_true(tds_walk(w, in, forward) == tds_walk_result::ok);
-            if (w.in_return)
+            if (w.in_marked)
                 e.take(forward, tds_walk_between_tokens(w), out);
             else
                 out.insert(out.end(), forward.begin(), forward.end());

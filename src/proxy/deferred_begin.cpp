@@ -1,0 +1,221 @@
+#include "proxy/deferred_begin.h"
+
+#include <cstring>
+
+#include "proxy/proxy.h"
+#include "proxy/server_task.h"
+#include "proxy/sharing.h"
+#include "tds/bytes.h"
+#include "tds/envchange.h"
+#include "tds/lone_transaction.h"
+#include "tds/packet.h"
+#include "tds/response.h"
+
+static constexpr uint64_t descriptors_base = uint64_t{0x7464} << 48; // no server's: they count from 0x100000000 or so
+static constexpr uint32_t count_max = 32;
+static constexpr size_t all_headers = 22;
+static constexpr size_t descriptor_size = 8;
+
+// What the request asks for, and nothing else.
+struct asked {
+    tds_lone kind = tds_lone::none;
+    std::string name;
+    uint8_t isolation = 0;
+};
+
+static asked by_text(const client_session *s, std::span<const uint8_t> in) {
+    const tds_request_info &info = *s->talk->shared->request;
+    asked a;
+    bool possible = info.effect.transactions && !info.effect.calls &&
+                    info.place.kind == tds_text_place::kind_t::batch && info.place.bytes <= 2 * tds_lone_units_max;
+    if (!possible)
+        return a;
+    std::vector<uint8_t> payload = sharing_payload(s, in);
+    if (info.place.at + info.place.bytes <= payload.size())
+        a.kind = tds_lone_transaction(std::span(payload).subspan(info.place.at, info.place.bytes), a.name);
+    return a;
+}
+
+// Without a name, and not beginning the next one: then nothing follows the headers but four bytes.
+static asked by_manager(const client_session *s, std::span<const uint8_t> in) {
+    const tds_request_info &info = *s->talk->shared->request;
+    asked a;
+    if (info.descriptor_at == 0 || sharing_payload(s, in).size() != all_headers + 4)
+        return a;
+    if (info.tm_type == tds_tm_begin) {
+        a.kind = tds_lone::begin;
+        a.isolation = info.tm_isolation;
+    } else if (!info.tm_begins) {
+        a.kind = info.tm_type == tds_tm_commit     ? tds_lone::commit
+                 : info.tm_type == tds_tm_rollback ? tds_lone::rollback
+                                                   : tds_lone::none;
+    }
+    return a;
+}
+
+// With IMPLICIT_TRANSACTIONS a BEGIN is another one inside of the one that it makes; STATISTICS tell of each statement.
+static bool is_more(const client_session *s) {
+    const tds_session_state &now = *s->talk->settings;
+    for (tds_option o : {tds_option::implicit_transactions, tds_option::statistics_time, tds_option::statistics_io})
+        if (now[o] == "ON" || (s->talk->shared->track.doubtful & tds_option_bit(o)))
+            return true;
+    return false;
+}
+
+// ---- answered here ---------------------------------------------------------------------------------------------
+
+static void put_change(std::vector<uint8_t> &tokens, uint8_t type, uint64_t descriptor) {
+    put_u8(tokens, tds_token_envchange);
+    put_u16le(tokens, 3 + descriptor_size);
+    put_u8(tokens, type);
+    put_u8(tokens, type == tds_env_begin ? descriptor_size : 0);
+    if (type != tds_env_begin)
+        put_u8(tokens, descriptor_size);
+    put_u64le(tokens, descriptor);
+    if (type == tds_env_begin)
+        put_u8(tokens, 0);
+}
+
+static void put_done(const client_session *s, std::vector<uint8_t> &tokens, uint16_t command) {
+    tds_put_done(tokens, s->talk->who->version, tds_token_done, 0, command, 0);
+}
+
+// They set @@ROWCOUNT and @@ERROR to 0, and leave the identity alone.
+static void note_values(client_session *s) {
+    shared_session &sh = *s->talk->shared;
+    if (!s->bucket->conf->keep_last_values)
+        return;
+    if (!sh.kept)
+        sh.kept = std::make_unique<last_values>();
+    sh.kept->rowcount.assign(1, '0');
+    sh.kept->error.assign(1, '0');
+    sh.status_token = ++s->root->values_token;
+    if (sh.home != nullptr)
+        sh.home->status_unread = false;
+}
+
+static void set_isolation(client_session *s, uint8_t level) {
+    if (const char *name = track_isolation_name(level); *name != '\0') {
+        tds_session_state now = *s->talk->settings;
+        now[tds_option::isolation_level] = name;
+        s->talk->settings = settings_intern(s->root->settings, std::move(now));
+    }
+}
+
+static void take_begin(client_session *s, const asked &a, bool announced, std::vector<uint8_t> &tokens) {
+    deferred_begin &b = s->talk->shared->begun;
+    if (b.count++ == 0) {
+        b.first = "BEGIN TRANSACTION";
+        if (!a.name.empty())
+            b.first.append(" ").append(a.name);
+        b.real = 0;
+        b.given = announced ? descriptors_base + ++s->root->descriptors : 0;
+        if (announced)
+            put_change(tokens, tds_env_begin, b.given);
+    }
+    set_isolation(s, a.isolation);
+    put_done(s, tokens, 0xd4);
+}
+
+static void take_end(client_session *s, tds_lone kind, std::vector<uint8_t> &tokens) {
+    deferred_begin &b = s->talk->shared->begun;
+    bool commits = kind == tds_lone::commit;
+    b.count = commits ? b.count - 1 : 0;
+    if (b.count == 0 && b.given != 0)
+        put_change(tokens, commits ? tds_env_commit : tds_env_rollback, b.given);
+    put_done(s, tokens, commits ? 0xd5 : 0xd2);
+}
+
+bool begin_take(client_session *s, std::span<const uint8_t> in, std::vector<uint8_t> &tokens) {
+    shared_session &sh = *s->talk->shared;
+    const tds_request_info &info = *sh.request;
+    deferred_begin &b = sh.begun;
+    bool manager = info.type == tds_type_transaction;
+    if (!s->bucket->conf->defer_begin || info.broken || (!manager && info.type != tds_type_sql_batch))
+        return false;
+    uint32_t version = s->talk->who->version;
+    announcing tells = tds_version_is_wide(version) ? server_task_announcing(s->bucket, version) : announcing::no;
+    bool announced = tells == announcing::yes;
+    if (tells == announcing::unknown || (manager && !announced) || is_more(s) ||
+        info.descriptor != (b.count > 0 ? b.given : 0))
+        return false;
+    asked a = manager ? by_manager(s, in) : by_text(s, in);
+    if (a.kind == tds_lone::none || (a.kind != tds_lone::begin && b.count == 0) || b.count == count_max)
+        return false;
+    if (a.kind == tds_lone::begin)
+        take_begin(s, a, announced, tokens);
+    else
+        take_end(s, a.kind, tokens);
+    note_values(s);
+    return true;
+}
+
+// ---- begun at the server ---------------------------------------------------------------------------------------
+
+bool begin_due(const client_session *s) {
+    return sharing(s) && s->talk->shared->begun.count > 0;
+}
+
+std::string begin_batch(const client_session *s) {
+    const deferred_begin &b = s->talk->shared->begun;
+    std::string sql = b.first;
+    for (uint32_t i = 1; i < b.count; ++i)
+        sql.append(";BEGIN TRANSACTION");
+    return sql;
+}
+
+bool begin_done(client_session *s) {
+    shared_session &sh = *s->talk->shared;
+    const tds_walk_session &w = s->server->walker.session;
+    bool tells = server_task_announces(s->server);
+    if (tells && !w.in_transaction)
+        return false;
+    if (w.in_transaction)
+        memcpy(&sh.begun.real, w.descriptor, sizeof sh.begun.real);
+    sh.begun.count = 0;
+    sh.track.transaction = true;
+    return true;
+}
+
+bool begin_translates(const client_session *s) {
+    const deferred_begin &b = s->talk->shared->begun;
+    return b.real != 0 && b.given != 0;
+}
+
+bool begin_place(const client_session *s, std::vector<uint8_t> &payload, uint64_t descriptor, uint64_t at) {
+    const deferred_begin &b = s->talk->shared->begun;
+    if (!begin_translates(s) || at == 0 || at + descriptor_size > payload.size() || descriptor != b.given)
+        return false;
+    memcpy(payload.data() + at, &b.real, descriptor_size);
+    return true;
+}
+
+// ENVCHANGE 9, 10 or 17 with the descriptor as its old value: E3, length, type, 00, 08, descriptor.
+static void translate_end(const deferred_begin &b, std::vector<uint8_t> &token) {
+    static constexpr size_t at = 6;
+    uint64_t old = 0;
+    bool whole = token.size() == at + descriptor_size && token[4] == 0 && token[5] == descriptor_size;
+    if (!whole || (token[3] != tds_env_commit && token[3] != tds_env_rollback && token[3] != tds_env_ended))
+        return;
+    memcpy(&old, token.data() + at, sizeof old);
+    if (old == b.real)
+        memcpy(token.data() + at, &b.given, sizeof b.given);
+}
+
+void begin_returned(client_session *s, std::span<const uint8_t> chunk, bool ends, std::vector<uint8_t> &out) {
+    static constexpr size_t longest = 14;
+    deferred_begin &b = s->talk->shared->begun;
+    b.token.insert(b.token.end(), chunk.begin(), chunk.end());
+    if (!ends && b.token.size() < longest)
+        return;
+    if (ends)
+        translate_end(b, b.token);
+    out.insert(out.end(), b.token.begin(), b.token.end());
+    b.token.clear();
+}
+
+void begin_over(client_session *s) {
+    deferred_begin &b = s->talk->shared->begun;
+    if (b.count == 0)
+        b.given = b.real = 0;
+}
