@@ -55,6 +55,7 @@ struct session_track {
     tsql_state state = 0;                    // for good; what can be turned off again is in marks
     std::vector<tsql_mark> marks;            // that are on
     std::vector<std::string> temps, cursors; // names that may still stand for something
+    std::vector<std::string> dropped_temps;  // in the transaction that is open: a rollback brings them back
     std::vector<int32_t> open_cursors, prepared_cursors, prepared;
     bool temps_unknown = false, cursors_unknown = false, handles_unknown = false; // more than can be kept apart
 
