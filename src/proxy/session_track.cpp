@@ -299,6 +299,15 @@ static void apply_isolation(const tds_request_info &info, bool surely, session_t
         t.doubtful |= tds_option_bit(tds_option::isolation_level);
 }
 
+// What a rollback has brought back is looked for; so it is behind a COMMIT, which nobody tells apart here.
+static void look_for_dropped(session_track &t) {
+    if (t.transaction || t.dropped_temps.empty())
+        return;
+    add_names(t.temps, t.dropped_temps, t.temps_unknown);
+    t.dropped_temps.clear();
+    t.ask_temps = true;
+}
+
 static void apply_transaction(const tds_request_info &info, const tds_walk_message &m, const track_outcome &o,
                               session_track &t) {
     if (o.announced) {
@@ -331,6 +340,7 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     apply_calls(info, m, surely, t);
     apply_isolation(info, surely, t, settings);
     apply_transaction(info, m, o, t);
+    look_for_dropped(t);
 }
 
 void track_procedure(session_track &t, const tsql_effect &body) {
@@ -449,8 +459,11 @@ bool track_answers(session_track &t, const tds_small_result &result, tds_session
     const auto &row = result.rows.front();
     size_t column = 1 + values_columns;
     t.transaction = *row[0] != "0";
-    if (t.ask_temps && none_left(row, column))
+    if (t.ask_temps && none_left(row, column)) {
+        if (t.transaction)
+            add_names(t.dropped_temps, t.temps, t.temps_unknown);
         t.temps.clear();
+    }
     if (t.ask_cursors && none_left(row, column))
         t.cursors.clear();
     if (t.ask_database) {
@@ -464,5 +477,6 @@ bool track_answers(session_track &t, const tds_small_result &result, tds_session
         return false;
     t.ask_transaction = t.ask_temps = t.ask_cursors = t.ask_database = false;
     t.doubtful = 0;
+    look_for_dropped(t);
     return true;
 }

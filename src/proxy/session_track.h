@@ -55,6 +55,7 @@ struct session_track {
     tsql_state state = 0;                    // for good; what can be turned off again is in marks
     std::vector<tsql_mark> marks;            // that are on
     std::vector<std::string> temps, cursors; // names that may still stand for something
+    std::vector<std::string> dropped_temps;  // in the transaction that is open: a rollback brings them back
     std::vector<int32_t> open_cursors, prepared_cursors;
     std::vector<int32_t> prepared;    // handles of the server's that the client has: proxy/prepared_calls
     tsql_inner_effect prepared_inner; // of all texts of prepared cursors so far (track_outcome.inner_outlives)

@@ -94,8 +94,9 @@ bool basic_rpc(client &c) {
             return false;
         say("prepared v=" + c.rows[0][0].text);
     }
+    const std::string id = "APP-000001"; // db-lib reads it when it sends
     rpc_start(c, "sp_get_tenant");
-    add_text(c, "@app_id", "APP-000001", SYBVARCHAR);
+    add_text(c, "@app_id", id, SYBVARCHAR);
     if (!rpc_finish(c) || c.rows.empty())
         return false;
     say("procedure app_id=" + c.rows[0][1].text + " name=" + c.rows[0][2].text);

@@ -168,6 +168,37 @@ static void temp_tables_pin_until_all_are_gone(void **) {
     assert_int_equal(track_pins(f.track), 0);
 }
 
+// A rollback takes the DROP back.
+static void a_temp_table_dropped_in_a_transaction_is_looked_for_at_its_end(void **) {
+    for (bool announced : {true, false}) {
+        for (const char *left : {"0", "1"}) {
+            fixture f;
+            last_values v;
+            f.outcome.announced = announced;
+            tsql_effect made, begun, dropped, ended;
+            made.temps = {"#a"};
+            request(f, batch(made));
+            begun.transactions = dropped.drops_temps = true;
+            f.outcome.in_transaction = announced;
+            request(f, batch(begun));
+            assert_true(announced || track_answers(f.track, row({"1", nullptr, nullptr, "1", "0"}), f.settings, v));
+            request(f, batch(dropped));
+            assert_true(track_answers(f.track, row({"1", nullptr, nullptr, "1", "0", "0"}), f.settings, v));
+            assert_int_equal(track_pins(f.track), pin_bit(reason::transaction));
+            assert_false(track_asks(f.track));
+            f.outcome.in_transaction = false;
+            ended.transactions = true;
+            request(f, batch(ended));
+            assert_true(track_asks(f.track));
+            assert_true(announced || track_answers(f.track, row({"0", nullptr, nullptr, "1", "0"}), f.settings, v));
+            assert_non_null(strstr(track_question(f.track).c_str(), "[#a]"));
+            assert_true(track_answers(f.track, row({"0", nullptr, nullptr, "1", "0", left}), f.settings, v));
+            assert_false(track_asks(f.track));
+            assert_int_equal(track_pins(f.track), left[0] == '0' ? 0 : pin_bit(reason::temp_table));
+        }
+    }
+}
+
 static void more_temp_tables_than_can_be_named_pin_for_good(void **) {
     fixture f;
     for (int i = 0; i < 100; ++i) {
@@ -384,6 +415,7 @@ int main() {
         cmocka_unit_test(a_transaction_pins_while_the_tokens_say_so),
         cmocka_unit_test(a_silent_server_is_asked_unless_the_text_is_harmless),
         cmocka_unit_test(temp_tables_pin_until_all_are_gone),
+        cmocka_unit_test(a_temp_table_dropped_in_a_transaction_is_looked_for_at_its_end),
         cmocka_unit_test(more_temp_tables_than_can_be_named_pin_for_good),
         cmocka_unit_test(cursors_of_rpcs_pin_until_closed),
         cmocka_unit_test(a_fetch_may_close_its_cursor),
