@@ -98,8 +98,8 @@ static uint64_t descriptor_of(const server_conn *c) {
 
 static void task_failed(server_conn *c, const char *why, bool gone);
 
-// A client that waits for it waits no longer than for a new connection. What is asked behind a request may take as long:
-// without an answer the session is lost, and Babelfish is slow to tell a procedure's definition.
+// A client that waits for it waits no longer than for a new connection. What is asked behind a request may take as
+// long: without an answer the session is lost, and Babelfish is slow to tell a procedure's definition.
 static uint64_t time_for(const server_conn *c, server_task task) {
     uint64_t as_connecting = c->bucket->conf->connection_timeout;
     if (task == server_task::ask || task == server_task::procedure)

@@ -41,6 +41,8 @@ const char usage[] =
     "  --silent-transactions    no ENVCHANGE for transactions in SQL text, as Babelfish\n"
     "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
     "  --inner-outlives         as Babelfish: SETs of a text run by RPC, USE and #tables of dynamic SQL outlive it\n"
+    "  --language-alone         as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are, a login without\n"
+    "                           a language is told none\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -100,7 +102,7 @@ bool is_flag(const std::string &name) {
     static const char *const all[] = {
         "--silent-transactions", "--no-database-reset",   "--fail-reset",    "--utf8-columns", "--honour-no-metadata",
         "--reuse-handles",       "--drop-after-prelogin", "--drop-at-login", "--refuse",       "--garbage",
-        "--route-read-only",     "--inner-outlives"};
+        "--route-read-only",     "--inner-outlives",      "--language-alone"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

@@ -42,6 +42,7 @@ const engine_switch engine_switches[] = {
     {"silent-transactions", &engine_options::announce_text_transactions, false},
     {"no-database-reset", &engine_options::reset_keeps_database, true},
     {"inner-outlives", &engine_options::inner_outlives, true},
+    {"language-alone", &engine_options::language_alone, true},
     {"fail-reset", &engine_options::fail_reset, true},
     {"strict-descriptors", &engine_options::strict_descriptors, true},
     {"reuse-handles", &engine_options::reuse_handles, true},
