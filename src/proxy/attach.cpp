@@ -64,7 +64,8 @@ static attach_step next_step(const client_session *s, server_conn *c) {
 }
 
 std::string attach_prepare_batch(const server_conn *c, bool reset) {
-    return tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
+    std::string sql = tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
+    return sql.empty() ? "DECLARE @tdsbouncer int" : sql; // they differ in what the client's login was not told
 }
 
 static void serve(client_session *s) {

@@ -3,6 +3,8 @@ Babelfish: it goes with the client in transaction mode all the same. The stand-i
 
 from harness import *
 from harness.tds import *
+from isolation.kinds import Kind
+from isolation.wire import Wire
 from pooled import *
 
 SERVERS = {"as Babelfish": {"silent-transactions": 1, "no-database-reset": 1}, "TDS 7.1": {}}
@@ -125,10 +127,17 @@ def test_a_login_that_is_told_no_language(t, server_is):
     server, keys = server_where_it_outlives(t, server_is)
     server.set("language-alone", 1)
     proxy = pooled(t, server, 2)
-    with_language, other = t.client(proxy, language="Deutsch", **keys), t.client(proxy, **keys)
-    with_language.query("SELECT 1")
-    other.query("BEGIN TRAN")
-    client = t.client(proxy, **keys)
-    assert client.query("SELECT 41 + 1 AS n").rows == [[42]]
-    assert with_language.query("SELECT 41 + 1 AS n").rows == [[42]]
-    other.query("ROLLBACK")
+
+    def login(language=""):
+        tds = keys.get("tds_version", TDS74)
+        return Wire(proxy.port, Kind(server.user, server.database, language, tds=tds, password=server.password))
+
+    with_language, other = login("Deutsch"), login()
+    with_language.ask("SELECT 1")
+    other.ask("BEGIN TRAN")
+    client = login()
+    assert client.ask("SELECT 41 + 1 AS n").rows == [[42]]
+    assert with_language.ask("SELECT 41 + 1 AS n").rows == [[42]]
+    for wire in (other, client, with_language):
+        wire.close()
+    wait_free(proxy, "all have left")

@@ -366,7 +366,7 @@ static void what_outlives_a_text_is_asked_for(void **) {
 static void what_outlives_a_prepared_text_is_asked_for_each_time(void **) {
     fixture f;
     f.outcome.inner_outlives = true;
-    tds_request_info info = call(tds_proc::prepare);
+    tds_request_info info = call(tds_proc::prepexec);
     info.effect.inner.options = tds_option_bit(tds_option::nocount);
     request(f, info);
     for (int i = 0; i < 2; ++i) {

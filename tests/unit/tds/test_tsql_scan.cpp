@@ -106,9 +106,9 @@ static constexpr effect_row inner_texts[] = {
 // What ends with a text that sp_executesql runs, or not.
 static constexpr effect_row inner_settings[] = {
     {"SELECT 1 SET @x = 1", ""},
-    {"SET NOCOUNT ON SET ROWCOUNT @n", "ROWCOUNT, NOCOUNT"},
+    {"SET NOCOUNT ON SET ROWCOUNT @n", "NOCOUNT, ROWCOUNT"},
     {"IF 1=1 SET TRANSACTION ISOLATION LEVEL SNAPSHOT", "TRANSACTION ISOLATION LEVEL"},
-    {"SET LANGUAGE French", "DATEFIRST, DATEFORMAT, place"},
+    {"SET LANGUAGE French", "DATEFORMAT, DATEFIRST, place"},
     {"SET FMTONLY ON EXECUTE AS USER = 'x'", "on impersonation, on no_execution"},
     {"SET FMTONLY OFF REVERT", ""},
     {"CREATE TABLE ##t (a int) CREATE PROC #p AS SET NOCOUNT ON", ""},
