@@ -111,7 +111,8 @@ static constexpr effect_row inner_settings[] = {
     {"SET LANGUAGE French", "DATEFORMAT, DATEFIRST, place"},
     {"SET FMTONLY ON EXECUTE AS USER = 'x'", "on impersonation, on no_execution"},
     {"SET FMTONLY OFF REVERT", ""},
-    {"CREATE TABLE ##t (a int) CREATE PROC #p AS SET NOCOUNT ON", ""},
+    {"CREATE TABLE ##t (a int)", ""},
+    {"CREATE PROC #p AS SET NOCOUNT ON", ""},
 };
 // Of texts in it, too.
 static constexpr effect_row inner_of_inner[] = {
