@@ -31,12 +31,21 @@ static tds_session_state after_reset(const server_conn *c) {
     return state;
 }
 
-// Another client's doings that nobody can name, or an option that must go back to a default nobody knows.
+// An option must go back to a default that nobody knows. Of a connection as it was when it logged in a reset makes no
+// other: Babelfish does not tell every login its language, and a client without one would wait for ever.
+static bool goes_back(const client_session *s, const server_conn *c) {
+    const tds_session_state &from = *c->settings, &to = *s->talk->settings;
+    if (c->settings == s->talk->settings || c->settings == c->baseline)
+        return false;
+    return !tds_state_reachable(from, to) || (server_task_inner_outlives(c) && tds_state_takes_back_order(from, to));
+}
+
+// Another client's doings that nobody can name, or an option that goes back.
 static bool reset_due(const client_session *s, const server_conn *c) {
     bool another = c->last_client != s->id;
     bool always = s->bucket->conf->server_reset_always && !c->pristine;
     return (another && (c->dirty || (always && sharing(s)))) || (sharing(s) && values_need_reset(s, c)) ||
-           (c->settings != s->talk->settings && !tds_state_reachable(*c->settings, *s->talk->settings));
+           goes_back(s, c);
 }
 
 static attach_step next_step(const client_session *s, server_conn *c) {
@@ -62,7 +71,8 @@ static attach_step next_step(const client_session *s, server_conn *c) {
 
 std::string attach_prepare_batch(const server_conn *c, bool reset) {
     std::string sql = tds_state_batch(reset ? after_reset(c) : *c->settings, *c->client->talk->settings);
-    return sql.empty() ? "SELECT 1" : sql; // nothing but the reset, before a batch of the proxy's own
+    return sql.empty() ? "DECLARE @tdsbouncer int"
+                       : sql; // nothing but a reset, or what the client's login was not told
 }
 
 static void serve(client_session *s) {

@@ -56,10 +56,10 @@ static std::string reset_batch(const server_conn *c) {
 }
 
 static std::string client_reset_batch(const tds_session_state &to) {
-    return std::string("USE ")
-        .append(tds_quote_name(to.database))
-        .append(";SET LANGUAGE ")
-        .append(tds_quote_language(to.language));
+    std::string sql = std::string("USE ").append(tds_quote_name(to.database));
+    if (!to.language.empty()) // Babelfish tells some logins none
+        sql.append(";SET LANGUAGE ").append(tds_quote_language(to.language));
+    return sql;
 }
 
 // In session mode what follows SELECT 1 takes @@ROWCOUNT back to 0 and changes nothing: that is the level of every idle

@@ -333,7 +333,9 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     if (info.broken)
         t.state |= tsql_unknown;
     apply_text(info.effect, m, surely, t, settings);
-    if (o.inner_outlives) {
+    if (o.inner_outlives) { // maybe Babelfish, whose SET LANGUAGE leaves DATEFIRST alone
+        if (m.language_seen || info.effect.sets_language)
+            t.doubtful |= tds_option_bit(tds_option::datefirst);
         apply_inner(info.effect.inner, t);
         apply_prepared(info, t);
     }

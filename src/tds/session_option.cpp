@@ -108,14 +108,16 @@ void tds_state_forget(tds_session_state &s, tds_option_set options) {
 
 // --- from one to the other
 
+bool tds_state_takes_back_order(const tds_session_state &from, const tds_session_state &to) {
+    for (const option_row &row : rows)
+        if (is_of_language(row.option) && to[row.option].empty() && !from[row.option].empty())
+            return true;
+    return false;
+}
+
 // Whether SET LANGUAGE is due: for the language, or to take back a DATEFORMAT or DATEFIRST of its own.
 static bool needs_language(const tds_session_state &from, const tds_session_state &to) {
-    if (to.language.empty())
-        return false;
-    bool takes_back = false;
-    for (const option_row &row : rows)
-        takes_back = takes_back || (is_of_language(row.option) && to[row.option].empty() && !from[row.option].empty());
-    return from.language != to.language || takes_back;
+    return !to.language.empty() && (from.language != to.language || tds_state_takes_back_order(from, to));
 }
 
 bool tds_state_reachable(const tds_session_state &from, const tds_session_state &to) {

@@ -80,6 +80,8 @@ void tds_state_forget(tds_session_state &, tds_option_set);
 
 // Whether SETs alone lead from one to the other: nothing has to go back to a default.
 bool tds_state_reachable(const tds_session_state &from, const tds_session_state &to);
+// ... if SET LANGUAGE takes back a DATEFORMAT or a DATEFIRST, which it does not with Babelfish.
+bool tds_state_takes_back_order(const tds_session_state &from, const tds_session_state &to);
 // The batch that does it, empty when they are equal. Reachable, or `from` is what tds_state_reset left of it.
 std::string tds_state_batch(const tds_session_state &from, const tds_session_state &to);
 // For equal states equal text, for others another.

@@ -3,6 +3,8 @@ Babelfish: it goes with the client in transaction mode all the same. The stand-i
 
 from harness import *
 from harness.tds import *
+from isolation.kinds import Kind
+from isolation.wire import Wire
 from pooled import *
 
 SERVERS = {"as Babelfish": {"silent-transactions": 1, "no-database-reset": 1}, "TDS 7.1": {}}
@@ -100,3 +102,42 @@ def test_what_cannot_be_replayed_pins(t, server_is):
         client.close()
         wait_free(proxy, f"{how}: closed")
         assert len(t.client(proxy, **keys).query("SELECT n FROM (VALUES (1), (2)) v (n)").rows) == 2
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS))
+def test_a_language_that_leaves_the_first_day_alone(t, server_is):
+    """Babelfish's SET LANGUAGE takes no DATEFIRST back: another client's must not stay, nor one's own get lost."""
+    server, keys = server_where_it_outlives(t, server_is)
+    server.set("language-alone", 1)
+    proxy = pooled(t, server)
+    client, neighbour = t.client(proxy, **keys), t.client(proxy, **keys)
+    neighbour.query("SET DATEFIRST 4")
+    assert client.query(LOOK).rows[0][1] == 7
+    neighbour.query("SET LANGUAGE Deutsch")
+    assert client.query(LOOK).rows[0][1] == 7
+    assert neighbour.query(LOOK).rows[0][1:3] == [4, "Deutsch"]
+    wait_free(proxy, "nothing of it pins")
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS))
+def test_a_login_that_is_told_no_language(t, server_is):
+    """Its request goes to the connection of a client whose login was told one: that was reset again and again for it."""
+    server, keys = server_where_it_outlives(t, server_is)
+    server.set("language-alone", 1)
+    proxy = pooled(t, server, 2)
+
+    def login(language=""):
+        tds = keys.get("tds_version", TDS74)
+        return Wire(proxy.port, Kind(server.user, server.database, language, tds=tds, password=server.password))
+
+    with_language, other = login("Deutsch"), login()
+    with_language.ask("SELECT 1")
+    other.ask("BEGIN TRAN")
+    client = login()
+    assert client.ask("SELECT 41 + 1 AS n").rows == [[42]]
+    assert with_language.ask("SELECT 41 + 1 AS n").rows == [[42]]
+    for wire in (other, client, with_language):
+        wire.close()
+    wait_free(proxy, "all have left")

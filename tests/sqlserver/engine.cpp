@@ -163,6 +163,8 @@ session *engine_login(engine *e, const login_request &r, host &h) {
     e->sessions[s->spid] = s.get();
     h.env_text(env::database, s->db, "master");
     h.message(5701, 2, 0, "Changed database context to '" + s->db + "'.", "", 1);
+    if (e->options.language_alone && s->login.language.empty())
+        return s.release();
     h.env_text(env::language, s->options.language, "");
     h.message(5703, 1, 0, "Changed language setting to " + s->options.language + ".", "", 1);
     return s.release();

@@ -162,12 +162,13 @@ struct engine_options {
     // may change while the server runs: engine_settings
     bool announce_text_transactions = true; // false: as Babelfish and TDS 7.1, no ENVCHANGE 8/9/10 for T-SQL text
     bool reset_keeps_database = false;      // as Babelfish
-    bool inner_outlives = false; // as Babelfish: SETs of an RPC's text, USE and #tables of dynamic SQL, outlive it
-    int64_t deadlocks = 0;                  // so many INSERT, UPDATE, DELETE in a transaction end with 1205
-    bool strict_descriptors = true;         // a request must come with the descriptor of the open transaction
-    bool reuse_handles = false;             // a prepared handle gets the smallest number that is free
-    bool table_variable_identity = true;    // false: as Babelfish, an INSERT into one leaves @@IDENTITY alone
-    bool fail_reset = false;                // a reset ends with 18056 and the connection
+    bool inner_outlives = false;    // as Babelfish: SETs of an RPC's text, USE and #tables of dynamic SQL, outlive it
+    int64_t deadlocks = 0;          // so many INSERT, UPDATE, DELETE in a transaction end with 1205
+    bool strict_descriptors = true; // a request must come with the descriptor of the open transaction
+    bool reuse_handles = false;     // a prepared handle gets the smallest number that is free
+    bool table_variable_identity = true; // false: as Babelfish, an INSERT into one leaves @@IDENTITY alone
+    bool fail_reset = false;             // a reset ends with 18056 and the connection
+    bool language_alone = false;         // as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are
 };
 
 // A login that authenticates with a password.

@@ -43,6 +43,9 @@ const char usage[] =
     "  --no-database-reset      a reset leaves the database alone, as Babelfish\n"
     "  --inner-outlives         as Babelfish: SETs of a text run by RPC, USE and #tables of dynamic SQL outlive it\n"
     "  --no-table-variable-identity   INSERT into a table variable leaves @@IDENTITY alone, as Babelfish\n"
+    "  --language-alone         as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are, a login "
+    "without\n"
+    "                           a language is told none\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -112,7 +115,8 @@ bool is_flag(const std::string &name) {
                                       "--garbage",
                                       "--route-read-only",
                                       "--mars",
-                                      "--inner-outlives"};
+                                      "--inner-outlives",
+                                      "--language-alone"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

@@ -1,4 +1,7 @@
 // SET options, USE, DBCC.
+#include <tuple>
+#include <utility>
+
 #include "tsql_functions.h"
 #include "tsql_types.h"
 
@@ -44,13 +47,17 @@ static const char *const isolation_names[] = {
     "", "read uncommitted", "read committed", "repeatable read", "serializable", "snapshot"};
 
 static void set_language(frame &f, const std::string &name) {
-    std::string before = f.s->options.language;
-    if (!language_apply(f.s->options, name))
+    set_options &o = f.s->options;
+    std::string before = o.language;
+    auto order = std::pair(o.date_format, o.date_first);
+    if (!language_apply(o, name))
         fail(
             2740, 16, 1,
             "SET LANGUAGE failed because '%s' is not an official language name or a language alias on this SQL Server.",
             name.c_str());
-    f.h->env_text(env::language, f.s->options.language, before);
+    if (f.s->eng->options.language_alone)
+        std::tie(o.date_format, o.date_first) = order;
+    f.h->env_text(env::language, o.language, before);
     f.h->message(5703, 1, 0, "Changed language setting to " + f.s->options.language + ".", f.procedure, 1);
 }
 

@@ -403,10 +403,23 @@ static void what_outlives_a_prepared_text_is_asked_for_each_time(void **) {
     assert_true(f.track.ask_database && (f.track.doubtful & tds_option_bit(tds_option::datefirst)) != 0);
 }
 
+// Babelfish's SET LANGUAGE does not take it back.
+static void a_language_may_leave_the_first_day_alone(void **) {
+    fixture f;
+    f.outcome.inner_outlives = true;
+    tsql_effect e;
+    e.sets_language = true;
+    tds_walk_message told = answer();
+    told.language_seen = true;
+    request(f, batch(e), told);
+    assert_true(f.track.doubtful == tds_option_bit(tds_option::datefirst));
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(what_can_be_replayed_pins_nobody),
         cmocka_unit_test(what_ends_with_a_text_leaves_nothing),
+        cmocka_unit_test(a_language_may_leave_the_first_day_alone),
         cmocka_unit_test(what_outlives_a_text_is_asked_for),
         cmocka_unit_test(what_outlives_a_prepared_text_is_asked_for_each_time),
         cmocka_unit_test(settings_behind_an_error_are_asked_for),

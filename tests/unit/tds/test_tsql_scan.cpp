@@ -112,6 +112,7 @@ static constexpr effect_row inner_settings[] = {
     {"SET FMTONLY ON EXECUTE AS USER = 'x'", "on impersonation, on no_execution"},
     {"SET FMTONLY OFF REVERT", ""},
     {"CREATE TABLE ##t (a int)", ""},
+    {"CREATE PROC #p AS SET NOCOUNT ON", ""},
 };
 // Of texts in it, too.
 static constexpr effect_row inner_of_inner[] = {
@@ -420,11 +421,14 @@ static void test_marks_held(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(test_lexical),       cmocka_unit_test(test_inner_texts), cmocka_unit_test(test_inner_settings), cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_captured),      cmocka_unit_test(test_second_text), cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_many_marks),    cmocka_unit_test(test_many_sets),   cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_long_tokens),   cmocka_unit_test(test_odd_byte),    cmocka_unit_test(test_no_injection),
-        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_marks_held),
+        cmocka_unit_test(test_lexical),        cmocka_unit_test(test_inner_texts),
+        cmocka_unit_test(test_inner_settings), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_captured),       cmocka_unit_test(test_second_text),
+        cmocka_unit_test(test_many_names),     cmocka_unit_test(test_many_marks),
+        cmocka_unit_test(test_many_sets),      cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_long_tokens),    cmocka_unit_test(test_odd_byte),
+        cmocka_unit_test(test_no_injection),   cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_marks_held),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
