@@ -16,6 +16,8 @@
 void exchange_server_lost(client_session *s, const char *why, bool gone) {
     server_conn *c = s->server;
     dialogue &d = *s->talk;
+    bool before_request = c->midway; // which is there, and has no answer yet
+    d.answer_begun &= !before_request;
     bool between_tokens = !d.answer_begun || tds_walk_between_tokens(c->walker);
     slots_count_error(s->root, s->bucket, "server_lost");
     log_warn("server connection lost", {{"session", s->id},
@@ -30,7 +32,7 @@ void exchange_server_lost(client_session *s, const char *why, bool gone) {
         server_gone(c, why);
     else
         server_close(c, why);
-    if (!d.awaiting || !between_tokens) {
+    if ((!d.awaiting && !before_request) || !between_tokens) {
         session_close(s, "server lost", why);
         return;
     }

@@ -263,7 +263,8 @@ static void put_execute(placing &m, const tds_rpc_call &call, bytes head) {
         return tds_put_handle(call, head, here, m.out);
     if (statement == nullptr)
         return is_real(m.s, call) ? tds_put_handle(call, head, call.first, m.out) : put_nobodys(m, call, head);
-    if (m.p.answers.size() >= prepared_answers_max)
+    // What could not be prepared in its own database is not run in another.
+    if (m.p.answers.size() >= prepared_answers_max || statement->database != m.s->talk->settings->database)
         return put_nobodys(m, call, head);
     tds_put_prepexec(call, head, statement->text, m.out);
     expect(m, kind_t::moved, call, std::move(statement));
@@ -296,7 +297,10 @@ static void put_prepare(placing &m, const tds_rpc_call &call, bytes head) {
                                                      std::move(text), *s->talk->settings)
                                    : nullptr;
     kind_t kind = statement ? kind_t::given : kind_t::real;
-    expect(m, kind, call, std::move(statement));
+    if (m.p.answers.size() < prepared_answers_max)
+        expect(m, kind, call, std::move(statement));
+    else
+        s->talk->shared->track.handles_unknown = true;
 }
 
 static void put_head(placing &m, const tds_rpc_call &call, bytes head) {

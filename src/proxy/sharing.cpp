@@ -119,6 +119,8 @@ void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) 
 // The first piece of a request that is read as it passes: with the server's descriptor of the transaction.
 static tds_piece translated(client_session *s, tds_piece piece) {
     shared_session &sh = *s->talk->shared;
+    if (!begin_translates(s))
+        return piece;
     sh.rewritten.assign(piece.payload.begin(), piece.payload.end());
     if (begin_place(s, sh.rewritten, sh.descriptor, sh.descriptor_at))
         piece.payload = sh.rewritten;

@@ -378,3 +378,21 @@ def test_last_values_behind_an_execution(t, server_is):
         other.query("INSERT INTO dbo.others VALUES (1)")
         assert client.query("SELECT CAST(@@IDENTITY AS int) AS i").rows == [[expected]], f"round {n}, in text"
     wait_free(proxy, "in the end")
+
+
+@timeout(60)
+def test_what_cannot_be_prepared_where_it_belongs_runs_nowhere(t):
+    """Its database is gone: an error, and not the table of that name where the session is."""
+    server, proxy, client, other, direct = scene(t, "announcing")
+    direct.query("CREATE TABLE dbo.here (n int); INSERT INTO dbo.here VALUES (1)")
+    client.query(f"USE {OTHER}; CREATE TABLE dbo.here (n int); INSERT INTO dbo.here VALUES (2)")
+    handle = prepare(client, "SELECT n FROM dbo.here", "")
+    client.query("USE tenant_db")
+    move(other)
+    assert client.rpc(EXECUTE, handle).rows == [[2]]
+    move(other)
+    direct.query(f"DROP DATABASE {OTHER}")
+    answer = client.rpc(EXECUTE, handle)
+    assert answer.errors and not answer.rows, answer.rows
+    assert client.query("SELECT n FROM dbo.here").rows == [[1]], "the session lives on where it is"
+    wait_free(proxy, "in the end")
