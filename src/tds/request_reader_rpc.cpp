@@ -63,15 +63,14 @@ void tds_request_call_end(tds_request_reader &r) {
 
 // --- Parameters ---
 
-// Whether the name of a parameter, of which the first characters are here, is that of a statement: @stmt, @statement.
+// Whether the name of a parameter, of which the first characters are here, is that of a statement: @stmt, @statement;
+// tiberius leaves the @ out.
 static bool names_statement(const uint8_t *name, size_t characters) {
-    static constexpr char beginning[] = {'@', 's', 't'};
-    if (characters < sizeof beginning)
-        return false;
-    for (size_t i = 0; i < sizeof beginning; ++i)
-        if (name[2 * i + 1] != 0 || (i == 0 ? name[0] : name[2 * i] | 0x20) != beginning[i])
-            return false;
-    return true;
+    auto is = [&](size_t i, char lower) {
+        return i < characters && name[2 * i + 1] == 0 && (name[2 * i] | 0x20) == lower;
+    };
+    size_t from = is(0, '@' | 0x20) ? 1 : 0;
+    return is(from, 's') && is(from + 1, 't');
 }
 
 // A named parameter may stand in another's place.

@@ -348,6 +348,10 @@ static void test_statements_that_are_not_to_be_seen(void **) {
         assert_true(effect.calls && effect.transactions && effect.writes && !effect.lone_select);
     }
     assert_int_equal(read_call(by_number(10)).info.effect.turned_on, tsql_dynamic);
+    // tiberius: names without their @.
+    reading bare = read_call(by_number(10) + nvarchar(statement, "stmt") + nvarchar("@P1 int", "params") +
+                             int_parameter(1, "@P1"));
+    assert_true(bare.texts.size() == 1 && text_of(bare) == statement && bare.info.effect.turned_on == 0);
     // sp_prepexec with its parameters by name and in another order, as tedious can be made to send it.
     reading k = read_call(by_name("sp_prepexec") + nvarchar("@a int", "@params") + nvarchar(statement, "@stmt") +
                           int_parameter(1, "@a") + int_parameter(0, "@handle", 1));
