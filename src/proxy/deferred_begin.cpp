@@ -1,6 +1,7 @@
 #include "proxy/deferred_begin.h"
 
 #include <cstring>
+#include <string_view>
 
 #include "proxy/proxy.h"
 #include "proxy/server_task.h"
@@ -172,6 +173,7 @@ bool begin_done(client_session *s) {
         return false;
     if (w.in_transaction)
         memcpy(&sh.begun.real, w.descriptor, sizeof sh.begun.real);
+    sh.begun.alone = sh.begun.count == 1;
     sh.begun.count = 0;
     sh.track.transaction = true;
     return true;
@@ -190,16 +192,86 @@ bool begin_place(const client_session *s, std::vector<uint8_t> &payload, uint64_
     return true;
 }
 
+// Type, name, flags; with the flag isolation level and name of the next one. Names are of no use here.
+bool begin_split(client_session *s, std::vector<uint8_t> &payload) {
+    static constexpr uint8_t begins_next = 1;
+    shared_session &sh = *s->talk->shared;
+    const tds_request_info &info = *sh.request;
+    size_t name = all_headers + 2;
+    bool possible = s->bucket->conf->defer_begin && info.type == tds_type_transaction && !info.broken &&
+                    info.tm_begins && info.tm_type != tds_tm_begin && !info.tm_savepoint && begin_translates(s) &&
+                    sh.begun.alone && !is_more(s) && info.descriptor_at != 0 && payload.size() > name;
+    size_t flags = possible ? name + 1 + payload[name] : 0;
+    if (!possible || payload.size() != flags + 3 || payload[flags] != begins_next || payload[flags + 2] != 0)
+        return false;
+    sh.begun.splits = true;
+    sh.begun.isolation = payload[flags + 1];
+    sh.request->tm_isolation = 0; // not there yet
+    payload[flags] = 0;
+    payload.resize(flags + 1);
+    return true;
+}
+
+// Whether these letters, in lower case, stand in the text in any case.
+static bool has(std::span<const uint8_t> payload, std::string_view word) {
+    size_t matched = 0;
+    for (uint8_t byte : payload) {
+        if (byte == 0) // of UTF-16
+            continue;
+        uint8_t lower = byte | 0x20;
+        matched = lower == static_cast<uint8_t>(word[matched]) ? matched + 1
+                  : lower == static_cast<uint8_t>(word[0])     ? 1
+                                                               : 0;
+        if (matched == word.size())
+            return true;
+    }
+    return false;
+}
+
+void begin_note(client_session *s, std::span<const uint8_t> payload) {
+    shared_session &sh = *s->talk->shared;
+    const tds_request_info &info = *sh.request;
+    bool executes = !info.heads.empty() && info.effect.transactions;
+    bool may_begin =
+        payload.empty() || info.effect.calls || executes || (has(payload, "begin") && has(payload, "tran"));
+    sh.begun.alone &= info.type == tds_type_transaction || !may_begin;
+}
+
+bool begin_watches(const client_session *s) {
+    return begin_translates(s) || s->talk->shared->begun.splits;
+}
+
+// The end has been announced, to be followed by the next beginning.
+static void begin_next(client_session *s, std::vector<uint8_t> &out) {
+    deferred_begin &b = s->talk->shared->begun;
+    b.count = 1;
+    b.first = "BEGIN TRANSACTION";
+    b.real = 0;
+    b.given = descriptors_base + ++s->root->descriptors;
+    put_change(out, tds_env_begin, b.given);
+}
+
+void begin_answered(client_session *s, bool good) {
+    deferred_begin &b = s->talk->shared->begun;
+    if (!b.splits)
+        return;
+    b.splits = false;
+    if (good)
+        set_isolation(s, b.isolation);
+}
+
 // ENVCHANGE 9, 10 or 17 with the descriptor as its old value: E3, length, type, 00, 08, descriptor.
-static void translate_end(const deferred_begin &b, std::vector<uint8_t> &token) {
+// Whether it is one.
+static bool translate_end(const deferred_begin &b, std::vector<uint8_t> &token) {
     static constexpr size_t at = 6;
     uint64_t old = 0;
     bool whole = token.size() == at + descriptor_size && token[4] == 0 && token[5] == descriptor_size;
     if (!whole || (token[3] != tds_env_commit && token[3] != tds_env_rollback && token[3] != tds_env_ended))
-        return;
+        return false;
     memcpy(&old, token.data() + at, sizeof old);
-    if (old == b.real)
+    if (b.real != 0 && old == b.real)
         memcpy(token.data() + at, &b.given, sizeof b.given);
+    return true;
 }
 
 void begin_returned(client_session *s, std::span<const uint8_t> chunk, bool ends, std::vector<uint8_t> &out) {
@@ -208,10 +280,11 @@ void begin_returned(client_session *s, std::span<const uint8_t> chunk, bool ends
     b.token.insert(b.token.end(), chunk.begin(), chunk.end());
     if (!ends && b.token.size() < longest)
         return;
-    if (ends)
-        translate_end(b, b.token);
+    bool ended = ends && translate_end(b, b.token);
     out.insert(out.end(), b.token.begin(), b.token.end());
     b.token.clear();
+    if (ended && b.splits && b.count == 0)
+        begin_next(s, out);
 }
 
 void begin_over(client_session *s) {

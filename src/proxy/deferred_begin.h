@@ -6,6 +6,7 @@
 //      any other request  -> attach -> begin_batch on its server connection -> begin_done -> the request
 //                         -> begin_place: the client's descriptor of the transaction becomes the server's
 //      its answer         -> begin_returned: and back
+//      COMMIT or ROLLBACK that begins the next one -> begin_split: ends there, begun here
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,15 @@ struct deferred_begin {
     std::string first;          // the outermost: with its name
     uint64_t given = 0;         // the descriptor that the client knows, 0: none
     uint64_t real = 0;          // the server's; 0: it has not begun there
+    bool alone = false;         // real: surely no other one has been begun inside of it
+    bool splits = false;        // the request under way ends a transaction; the next one it was to begin waits
+    uint8_t isolation = 0;      // of that one
     std::vector<uint8_t> token; // of an ENVCHANGE on its way, whose end is not here yet
 };
 
 // The request has been read, all of it (`in`); the session has no server connection. True: `tokens` answer it.
 [[nodiscard]] bool begin_take(client_session *, std::span<const uint8_t> in, std::vector<uint8_t> &tokens);
-// It must begin on its server connection before the request runs there.
+// It must begin on its server connection before the request runs there, whether it gets that now or has it.
 bool begin_due(const client_session *);
 std::string begin_batch(const client_session *);
 // That has run. False: the server says that there is no transaction.
@@ -35,6 +39,15 @@ std::string begin_batch(const client_session *);
 // client's. False: it needs no change.
 [[nodiscard]] bool begin_place(const client_session *, std::vector<uint8_t> &payload, uint64_t descriptor, uint64_t at);
 bool begin_translates(const client_session *);
+// What the request with this payload (empty: too long to be looked at) may begin inside of the transaction.
+void begin_note(client_session *, std::span<const uint8_t> payload);
+// A transaction manager request that ends a transaction and begins the next (python-tds): only the end goes to the
+// server. False: it is none, or it goes as it is.
+[[nodiscard]] bool begin_split(client_session *, std::vector<uint8_t> &payload);
+// Whether ENVCHANGEs of the answer have to be looked at.
+bool begin_watches(const client_session *);
+// The answer is complete; `good`: without an error.
+void begin_answered(client_session *, bool good);
 // A chunk of an ENVCHANGE, `ends`: its last: appends what the client gets of it.
 void begin_returned(client_session *, std::span<const uint8_t> chunk, bool ends, std::vector<uint8_t> &out);
 // Its server connection goes to others: what the descriptor named is over.

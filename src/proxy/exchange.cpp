@@ -183,7 +183,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     d.reset_done = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
-    c->walker.options.mark_changes = sharing(s) && begin_translates(s);
+    c->walker.options.mark_changes = !rides && sharing(s) && begin_watches(s);
     if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
     d.reset_sent = rides || bits != 0;
@@ -225,16 +225,21 @@ static bool answered_here(client_session *s, std::span<const uint8_t> in, uint8_
 }
 
 // What must be so on its server connection when the request runs there. step::wait: a batch sees to it first.
-static step settle_prepared(client_session *s, std::span<const uint8_t> in) {
+static step settle_before(client_session *s, std::span<const uint8_t> in) {
     if (!sharing(s))
         return step::go_on;
     server_conn *c = s->server;
     prepared_need need = prepared_needs(s, in);
-    if (need == prepared_need::nothing)
+    bool begins = begin_due(s);
+    if (need == prepared_need::nothing && !begins)
         return step::go_on;
     session_move(s, session_state::connecting);
     c->midway = true;
     c->reset_rides = false;
+    if (begins) { // in the isolation level that was asked for
+        server_task_start(c, c->settings == s->talk->settings ? server_task::begin : server_task::prepare);
+        return step::wait;
+    }
     switch (need) {
     case prepared_need::reset_first: server_task_start(c, server_task::prepare, tds_status_reset); break;
     case prepared_need::prepare: server_task_start(c, server_task::make); break;
@@ -302,7 +307,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     uint8_t forward = 0;
     if (step next = bits != 0 ? apply_reset(s, bits, forward) : settle_reset_by_name(s); next != step::go_on)
         return next;
-    if (step next = forward == 0 ? settle_prepared(s, in) : step::go_on; next != step::go_on)
+    if (step next = forward == 0 ? settle_before(s, in) : step::go_on; next != step::go_on)
         return next;
     d.reset_named = h.type == tds_type_rpc &&
                     tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");

@@ -295,7 +295,7 @@ static void ended_well(server_conn *c, server_task task) {
         c->status_token = 0;
         if (!begin_done(c->client))
             return task_failed(c, "no transaction has begun", false);
-        return attach_go_on(c->client);
+        return c->midway ? attach_reset_done(c->client) : attach_go_on(c->client);
     case server_task::cancel: return clean(c);
     case server_task::roll_back:
         if (c->client != nullptr && c->client_resets)

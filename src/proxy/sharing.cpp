@@ -106,7 +106,9 @@ void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) 
     if (sh.reader || (!calls && !values && !handles && !translates))
         return;
     std::vector<uint8_t> payload = sharing_payload(s, in), placed;
-    translates = translates && begin_place(s, payload, sh.request->descriptor, sh.request->descriptor_at);
+    translates = begin_place(s, payload, sh.request->descriptor, sh.request->descriptor_at);
+    translates |= begin_split(s, payload);
+    begin_note(s, payload);
     bool other = calls && prepared_place(s, payload, resets || s->server->reset_rides, sh.rewritten);
     // The text, if there is a place for something in it, comes before all those calls: it is still where it was.
     const std::vector<uint8_t> &now = other ? sh.rewritten : payload;
@@ -121,6 +123,7 @@ static tds_piece translated(client_session *s, tds_piece piece) {
     shared_session &sh = *s->talk->shared;
     if (!begin_translates(s))
         return piece;
+    begin_note(s, {});
     sh.rewritten.assign(piece.payload.begin(), piece.payload.end());
     if (begin_place(s, sh.rewritten, sh.descriptor, sh.descriptor_at))
         piece.payload = sh.rewritten;
@@ -352,6 +355,7 @@ void sharing_answered(client_session *s) {
     outcome.in_transaction = c->walker.session.in_transaction;
     outcome.inner_outlives = server_task_inner_outlives(c);
     track_answer(s, *info, m, outcome);
+    begin_answered(s, m.errors == 0 && !outcome.cancelled);
     if (c->walker.session.enlisted)
         sh.track.state |= tsql_handle;
     values_note(s, *info, m.errors == 0 && !outcome.cancelled);

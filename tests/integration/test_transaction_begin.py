@@ -145,6 +145,52 @@ def test_a_begin_by_the_transaction_manager(t, server_is):
 
 
 @timeout(60)
+@cases(server_is=["announcing"], isolation=[0, 4])
+def test_commit_and_begin_is_split(t, server_is, isolation):
+    """python-tds commits and begins the next in one request (flag 1): the server commits, the begin waits."""
+    server, proxy, client, other, direct = scene(t, server_is)
+    for one in (client, direct):
+        one.tran(TRAN_BEGIN)
+    for n in range(3):
+        for one in (client, direct):
+            one.query(IN)
+            answer = one.tran(TRAN_COMMIT, begin_next=True, isolation=isolation)
+            assert answer.env_kinds() == [ENV_COMMIT, ENV_BEGIN] and not answer.errors, (answer.env, numbers(answer))
+            assert one.session.transaction != 0
+        wait_free(proxy, "committed, and the next has not begun")
+        assert other.query("SELECT COUNT(*), @@TRANCOUNT FROM dbo.kept").rows == [[n + 1, 0]]
+    assert [one.query(COUNT).rows for one in (client, direct)] == [[[1, 1]]] * 2
+    assert level(client) == level(direct) == ("serializable" if isolation else "read committed")
+    for one in (client, direct):
+        assert one.tran(TRAN_ROLLBACK, begin_next=True).env_kinds() == [ENV_ROLLBACK, ENV_BEGIN]
+    wait_free(proxy, "rolled back, and the next has not begun")
+    for one in (client, direct):
+        assert one.tran(TRAN_COMMIT).env_kinds() == [ENV_COMMIT]
+    assert [one.query(COUNT).rows for one in (client, direct)] == [[[0, 0]]] * 2
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(isolation=[0, 4])
+def test_commit_and_begin_on_a_pinned_session(t, isolation):
+    """A temp table keeps the connection: the next transaction begins there with the next request; nested ones count."""
+    _, proxy, client, other, direct = scene(t, "announcing")
+    seen = {}
+    for one in (client, direct):
+        one.query("CREATE TABLE #t (n int)")
+        one.tran(TRAN_BEGIN)
+        one.query("INSERT INTO #t VALUES (1)")
+        answers = [one.tran(TRAN_COMMIT, begin_next=True, isolation=isolation).env_kinds(), one.query(COUNT).rows, level(one)]
+        one.query("BEGIN TRAN")
+        answers += [one.tran(TRAN_COMMIT, begin_next=True).env_kinds(), one.query(COUNT).rows]
+        answers += [one.query("WHILE @@TRANCOUNT > 0 ROLLBACK").env_kinds(), one.query("SELECT n FROM #t").rows]
+        one.query("DROP TABLE #t")
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
 @cases(server_is=["announcing", "silent"])
 def test_descriptors_are_translated(t, server_is):
     """The client's descriptor is the proxy's own; what it is told at the end names the one that it was given."""
