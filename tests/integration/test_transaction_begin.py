@@ -100,9 +100,10 @@ def test_too_many_ends(t, server_is):
     wait_free(proxy, "in the end")
 
 
-NOT_ALONE = {"with mark": "BEGIN TRAN named WITH MARK 'here'", "with more": f"BEGIN TRAN; {COUNT}", "count first": f"{COUNT}; BEGIN TRAN",
-             "in control flow": "IF 1 = 1 BEGIN TRAN", "a block": "BEGIN SELECT 1 AS n END", "name from a variable":
-             "DECLARE @n varchar(9) = 'x'; BEGIN TRAN @n", "in dynamic text": "EXEC('BEGIN TRAN')"}
+NOT_ALONE = {"with mark": "BEGIN TRAN named WITH MARK 'here'", "with more": f"BEGIN TRAN; {COUNT}",
+             "count first": f"{COUNT}; BEGIN TRAN", "in control flow": "IF 1 = 1 BEGIN TRAN",
+             "a block": "BEGIN SELECT 1 AS n END", "name from a variable": "DECLARE @n varchar(9) = 'x'; BEGIN TRAN @n",
+             "in dynamic text": "EXEC('BEGIN TRAN')"}
 
 
 @timeout(60)

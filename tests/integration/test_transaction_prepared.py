@@ -10,7 +10,8 @@ from test_standin_protocol import numbers
 
 FIRST_HANDLE = 0x20000001
 PREPARE, EXECUTE, PREPEXEC, UNPREPARE = 11, 12, 13, 15
-NAMES = {"number": lambda n: n, "name": {11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}.get,
+NAMES = {"number": lambda n: n,
+         "name": {11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}.get,
          "name with schema": {11: "sys.sp_prepare", 12: "SYS.SP_EXECUTE", 13: "[sys].[sp_prepexec]", 15: "master..sp_unprepare"}.get}
 
 
@@ -211,7 +212,8 @@ def test_what_cannot_be_prepared(t, server_is):
     server, proxy, client, other, direct = scene(t, server_is)
     seen = {}
     for one, name in ((client, "a"), (direct, "b")):
-        answers = [facts(one.rpc(PREPARE, handle_parameter(), "", "SELEC 1 FROM")), facts(one.rpc(PREPEXEC, handle_parameter(), "", "SELECT n FROM dbo.nowhere"))]
+        answers = [facts(one.rpc(PREPARE, handle_parameter(), "", "SELEC 1 FROM")),
+                   facts(one.rpc(PREPEXEC, handle_parameter(), "", "SELECT n FROM dbo.nowhere"))]
         one.query("CREATE TABLE dbo.here (n int)")
         handle = prepare(one, "SELECT n FROM dbo.here", "")
         one.query("DROP TABLE dbo.here")
