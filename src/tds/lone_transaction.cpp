@@ -1,127 +1,109 @@
 #include "tds/lone_transaction.h"
 
 #include <algorithm>
-#include <iterator>
-#include <string_view>
+
+#include "tds/tsql_token.h"
+#include "tds/utf16.h"
 
 namespace {
 
-// The text as ASCII; what is not is no part of such a statement.
-struct cursor {
-    std::string text;
-    size_t at = 0;
+constexpr size_t parts_max = 4; // BEGIN TRAN name ;
 
-    char peek(size_t ahead = 0) const { return at + ahead < text.size() ? text[at + ahead] : '\0'; }
-    bool over() const { return at == text.size(); }
+struct part {
+    tsql_token_kind kind;
+    tsql_word word;
+    char16_t symbol;
+    size_t at, end; // bytes of the text
+};
+
+struct statement {
+    part parts[parts_max];
+    size_t count = 0; // of all tokens, also of those beyond
+    size_t next = 0;
+
+    const part *peek() const { return next < std::min(count, parts_max) ? parts + next : nullptr; }
+    bool take(tsql_word word) {
+        bool fits = peek() != nullptr && peek()->kind == tsql_token_kind::word && peek()->word == word;
+        next += fits ? 1U : 0U;
+        return fits;
+    }
+    bool semicolon_next() const {
+        return peek() != nullptr && peek()->kind == tsql_token_kind::symbol && peek()->symbol == u';';
+    }
 };
 
 } // namespace
 
-static bool read_ascii(std::span<const uint8_t> wire, std::string &text) {
-    if (wire.size() % 2 != 0 || wire.size() / 2 > tds_lone_units_max)
-        return false;
-    for (size_t i = 0; i < wire.size(); i += 2) {
-        if (wire[i + 1] != 0 || wire[i] == 0 || wire[i] >= 0x80)
+static void add_token(void *who, const tsql_token &t) {
+    auto &s = *static_cast<statement *>(who);
+    if (s.count < parts_max)
+        s.parts[s.count] = {t.kind, t.word, t.symbol, 2 * static_cast<size_t>(t.at), 2 * static_cast<size_t>(t.end)};
+    ++s.count;
+}
+
+static bool wants_nothing(void *) {
+    return false;
+}
+
+static bool read_tokens(std::span<const uint8_t> text, statement &s) {
+    tsql_tokenizer tokenizer;
+    tsql_tokens_begin(tokenizer, {&s, add_token, wants_nothing, nullptr});
+    tsql_tokens_feed(tokenizer, text);
+    return tsql_tokens_end(tokenizer);
+}
+
+static bool is_ascii(std::span<const uint8_t> text) {
+    for (size_t i = 0; i + 1 < text.size(); i += 2)
+        if (text[i + 1] != 0 || text[i] == 0 || text[i] >= 0x80)
             return false;
-        text.push_back(static_cast<char>(wire[i]));
-    }
     return true;
 }
 
-// Blanks and comments. False: a comment without end.
-static bool take_blanks(cursor &c) {
-    for (;;) {
-        if (c.peek() == ' ' || (c.peek() >= 9 && c.peek() <= 13)) {
-            ++c.at;
-        } else if (c.peek() == '-' && c.peek(1) == '-') {
-            while (!c.over() && c.peek() != '\n')
-                ++c.at;
-        } else if (c.peek() == '/' && c.peek(1) == '*') {
-            int depth = 0;
-            do {
-                bool opens = c.peek() == '/' && c.peek(1) == '*', closes = c.peek() == '*' && c.peek(1) == '/';
-                depth += opens ? 1 : closes ? -1 : 0;
-                c.at += opens || closes ? 2U : 1U;
-            } while (depth > 0 && c.at < c.text.size());
-            if (depth > 0)
-                return false;
-        } else {
-            return true;
-        }
+static std::string text_of(std::span<const uint8_t> text, const part &p) {
+    return tds_utf8(text.subspan(p.at, p.end - p.at));
+}
+
+static bool is_spelled(std::string word, const char *lower) {
+    std::transform(word.begin(), word.end(), word.begin(), [](char c) { return static_cast<char>(c | 0x20); });
+    return word == lower;
+}
+
+// In brackets, or a word that has no meaning of its own: such a one may begin the next statement.
+static bool is_name(const part &p, const std::string &name) {
+    static constexpr size_t longest = 32;
+    if (p.kind == tsql_token_kind::name)
+        return name.size() <= longest + 2 && name.find(']') == name.size() - 1;
+    auto plain = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_'; };
+    return p.kind == tsql_token_kind::word && p.word == tsql_word::none && name.size() <= longest &&
+           std::all_of(name.begin(), name.end(), plain) && !is_spelled(name, "work") && !is_spelled(name, "go");
+}
+
+// What may stand between the first word and the end. False: something else.
+static bool take_rest(std::span<const uint8_t> text, tds_lone kind, statement &s, std::string &name) {
+    bool transaction = s.take(tsql_word::tran) || s.take(tsql_word::transaction);
+    if (kind != tds_lone::begin) {
+        if (!transaction && s.peek() != nullptr && is_spelled(text_of(text, *s.peek()), "work"))
+            ++s.next;
+        return true;
     }
-}
-
-static bool is_of_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static std::string take_word(cursor &c) {
-    std::string word;
-    for (; is_of_word(c.peek()); ++c.at)
-        word.push_back(c.peek());
-    return word;
-}
-
-static std::string lower(std::string word) {
-    for (char &c : word)
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return word;
-}
-
-// Words that no name can be without brackets: those that begin statements, or go on with this one.
-static bool is_reserved(const std::string &word) {
-    static constexpr std::string_view words[] = {
-        "alter",       "backup",   "begin",  "break",      "bulk",        "checkpoint", "close",       "commit",
-        "continue",    "create",   "dbcc",   "deallocate", "declare",     "delete",     "deny",        "disable",
-        "distributed", "drop",     "else",   "enable",     "end",         "exec",       "execute",     "fetch",
-        "go",          "goto",     "grant",  "if",         "insert",      "kill",       "load",        "merge",
-        "move",        "open",     "print",  "raiserror",  "readtext",    "receive",    "reconfigure", "restore",
-        "return",      "revert",   "revoke", "rollback",   "save",        "select",     "send",        "set",
-        "setuser",     "shutdown", "throw",  "tran",       "transaction", "truncate",   "update",      "updatetext",
-        "use",         "waitfor",  "while",  "with",       "work",        "writetext"};
-    return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
-
-// A plain name or one in brackets. False: something else.
-static bool take_name(cursor &c, std::string &name) {
-    if (c.peek() != '[') {
-        name = take_word(c);
-        std::string word = lower(name);
-        return name.empty() || (name.size() <= 32 && !(name[0] >= '0' && name[0] <= '9') && !is_reserved(word));
-    }
-    size_t end = c.text.find(']', c.at);
-    if (end == std::string::npos || end - c.at > 33)
-        return false;
-    name = c.text.substr(c.at, end + 1 - c.at);
-    c.at = end + 1;
-    return c.peek() != ']';
-}
-
-static bool ends(cursor &c) {
-    if (!take_blanks(c))
-        return false;
-    if (c.peek() == ';')
-        ++c.at;
-    return take_blanks(c) && c.over();
+    if (!transaction || s.peek() == nullptr || s.semicolon_next())
+        return transaction;
+    const part &p = s.parts[s.next++];
+    name = text_of(text, p);
+    return is_name(p, name);
 }
 
 tds_lone tds_lone_transaction(std::span<const uint8_t> text, std::string &name) {
-    cursor c;
+    statement s;
     name.clear();
-    if (!read_ascii(text, c.text) || !take_blanks(c))
+    if (text.size() > 2 * tds_lone_units_max || !is_ascii(text) || !read_tokens(text, s))
         return tds_lone::none;
-    std::string first = lower(take_word(c));
-    tds_lone kind = first == "begin"      ? tds_lone::begin
-                    : first == "commit"   ? tds_lone::commit
-                    : first == "rollback" ? tds_lone::rollback
-                                          : tds_lone::none;
-    if (kind == tds_lone::none || !take_blanks(c))
+    tds_lone kind = s.take(tsql_word::begin)      ? tds_lone::begin
+                    : s.take(tsql_word::commit)   ? tds_lone::commit
+                    : s.take(tsql_word::rollback) ? tds_lone::rollback
+                                                  : tds_lone::none;
+    if (kind == tds_lone::none || !take_rest(text, kind, s, name))
         return tds_lone::none;
-    std::string second = lower(take_word(c));
-    bool transaction = second == "tran" || second == "transaction";
-    if (kind == tds_lone::begin ? !transaction : !second.empty() && !transaction && second != "work")
-        return tds_lone::none;
-    if (kind == tds_lone::begin && (!take_blanks(c) || !take_name(c, name)))
-        return tds_lone::none;
-    return ends(c) ? kind : tds_lone::none;
+    s.next += s.semicolon_next() ? 1U : 0U;
+    return s.next == s.count ? kind : tds_lone::none;
 }
