@@ -8,9 +8,9 @@
 #include "proxy/sharing.h"
 #include "tds/bytes.h"
 #include "tds/envchange.h"
-#include "tds/lone_transaction.h"
 #include "tds/packet.h"
 #include "tds/response.h"
+#include "tds/tsql_lone.h"
 
 static constexpr uint64_t descriptors_base = uint64_t{0x7464} << 48; // no server's: they count from 0x100000000 or so
 static constexpr uint32_t count_max = 32;
@@ -19,7 +19,7 @@ static constexpr size_t descriptor_size = 8;
 
 // What the request asks for, and nothing else.
 struct asked {
-    tds_lone kind = tds_lone::none;
+    tsql_lone kind = tsql_lone::none;
     std::string name;
     uint8_t isolation = 0;
 };
@@ -27,13 +27,13 @@ struct asked {
 static asked by_text(const client_session *s, std::span<const uint8_t> in) {
     const tds_request_info &info = *s->talk->shared->request;
     asked a;
-    bool possible = info.effect.transactions && !info.effect.calls &&
-                    info.place.kind == tds_text_place::kind_t::batch && info.place.bytes <= 2 * tds_lone_units_max;
+    bool possible = info.effect.transactions && !info.effect.writes && !info.effect.calls &&
+                    info.place.kind == tds_text_place::kind_t::batch && info.place.bytes <= 2 * tsql_lone_units_max;
     if (!possible)
         return a;
     std::vector<uint8_t> payload = sharing_payload(s, in);
     if (info.place.at + info.place.bytes <= payload.size())
-        a.kind = tds_lone_transaction(std::span(payload).subspan(info.place.at, info.place.bytes), a.name);
+        a.kind = tsql_lone_transaction(std::span(payload).subspan(info.place.at, info.place.bytes), a.name);
     return a;
 }
 
@@ -44,12 +44,12 @@ static asked by_manager(const client_session *s, std::span<const uint8_t> in) {
     if (info.descriptor_at == 0 || sharing_payload(s, in).size() != all_headers + 4)
         return a;
     if (info.tm_type == tds_tm_begin) {
-        a.kind = tds_lone::begin;
+        a.kind = tsql_lone::begin;
         a.isolation = info.tm_isolation;
     } else if (!info.tm_begins) {
-        a.kind = info.tm_type == tds_tm_commit     ? tds_lone::commit
-                 : info.tm_type == tds_tm_rollback ? tds_lone::rollback
-                                                   : tds_lone::none;
+        a.kind = info.tm_type == tds_tm_commit     ? tsql_lone::commit
+                 : info.tm_type == tds_tm_rollback ? tsql_lone::rollback
+                                                   : tsql_lone::none;
     }
     return a;
 }
@@ -118,9 +118,9 @@ static void take_begin(client_session *s, const asked &a, bool announced, std::v
     put_done(s, tokens, 0xd4);
 }
 
-static void take_end(client_session *s, tds_lone kind, std::vector<uint8_t> &tokens) {
+static void take_end(client_session *s, tsql_lone kind, std::vector<uint8_t> &tokens) {
     deferred_begin &b = s->talk->shared->begun;
-    bool commits = kind == tds_lone::commit;
+    bool commits = kind == tsql_lone::commit;
     b.count = commits ? b.count - 1 : 0;
     if (b.count == 0 && b.given != 0)
         put_change(tokens, commits ? tds_env_commit : tds_env_rollback, b.given);
@@ -141,9 +141,9 @@ bool begin_take(client_session *s, std::span<const uint8_t> in, std::vector<uint
         info.descriptor != (b.count > 0 ? b.given : 0))
         return false;
     asked a = manager ? by_manager(s, in) : by_text(s, in);
-    if (a.kind == tds_lone::none || (a.kind != tds_lone::begin && b.count == 0) || b.count == count_max)
+    if (a.kind == tsql_lone::none || (a.kind != tsql_lone::begin && b.count == 0) || b.count == count_max)
         return false;
-    if (a.kind == tds_lone::begin)
+    if (a.kind == tsql_lone::begin)
         take_begin(s, a, announced, tokens);
     else
         take_end(s, a.kind, tokens);

@@ -109,11 +109,9 @@ static bool same_baseline(const client_session *s) {
 }
 
 static void reset_session(client_session *s, uint8_t bits) {
-    shared_session *sh = s->talk->shared;
-    deferred_begin kept = sh != nullptr && (bits & tds_status_reset_skip_tran) ? sh->begun : deferred_begin();
     sharing_client_reset(s);
-    if (sh != nullptr)
-        sh->begun = std::move(kept);
+    if (sharing(s) && !(bits & tds_status_reset_skip_tran))
+        s->talk->shared->begun = {};
 }
 
 // A session without a server connection: what the bit asks for is in its settings then.
@@ -382,17 +380,24 @@ static bool keep(client_session *s, std::span<const uint8_t> rest) {
     return false;
 }
 
-static void client_read(client_session *s) {
+std::span<const uint8_t> exchange_receive(client_session *s) {
     ssize_t n = stream_recv(&s->client, s->root->scratch.in, s->root->scratch.cipher);
-    if (n == net_again)
-        return;
+    if (n > 0) {
+        s->last_activity = proxy_now(s->root);
+        s->up.bytes += static_cast<uint64_t>(n);
+        return {s->root->scratch.in.data(), static_cast<size_t>(n)};
+    }
     if (n == -EPROTO)
-        return session_protocol_error(s, stream_error(&s->client));
-    if (n <= 0)
-        return session_client_ended(s, n);
-    s->last_activity = proxy_now(s->root);
-    s->up.bytes += static_cast<uint64_t>(n);
-    std::span<const uint8_t> got(s->root->scratch.in.data(), static_cast<size_t>(n));
+        session_protocol_error(s, stream_error(&s->client));
+    else if (n != net_again)
+        session_client_ended(s, n);
+    return {};
+}
+
+static void client_read(client_session *s) {
+    std::span<const uint8_t> got = exchange_receive(s);
+    if (got.empty())
+        return;
     if (iobuf_size(s->in) > 0) {
         if (!keep(s, got))
             return;

@@ -34,6 +34,8 @@ void exchange_tell_waiting(client_session *);
 void exchange_fail_request(client_session *, proxy_error, const char *error_type, const char *detail);
 // The same with the errors of a server that refused the login; the session ends.
 void exchange_refuse_request(client_session *, const tds_login_answer &);
+// What the client has sent, in the loop's read buffer. Empty: nothing yet, or the session has ended.
+std::span<const uint8_t> exchange_receive(client_session *);
 // Sends bytes that are packets already, and what waits; the session ends if that fails. False then.
 [[nodiscard]] bool exchange_send_client(client_session *, std::span<const uint8_t> packets);
 // Nothing more is to be said: the session ends when everything has been sent.

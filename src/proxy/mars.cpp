@@ -10,17 +10,9 @@
 #include "proxy/slots.h"
 
 void mars_client_read(client_session *s) {
-    scratch_memory &scratch = s->root->scratch;
-    ssize_t n = stream_recv(&s->client, scratch.in, scratch.cipher);
-    if (n == net_again)
+    std::span<const uint8_t> got = exchange_receive(s);
+    if (got.empty())
         return;
-    if (n == -EPROTO)
-        return session_protocol_error(s, stream_error(&s->client));
-    if (n <= 0)
-        return session_client_ended(s, n);
-    s->last_activity = proxy_now(s->root);
-    s->up.bytes += static_cast<uint64_t>(n);
-    std::span<const uint8_t> got(scratch.in.data(), static_cast<size_t>(n));
     if (const char *why = smp_walk(s->talk->mars->up, smp_sender::client, got); why != nullptr)
         return session_protocol_error(s, why);
     if (int error = stream_send(&s->server->conn, got); error != 0)

@@ -15,7 +15,6 @@ using kind_t = prepared_answer::kind_t;
 using bytes = std::span<const uint8_t>;
 
 static constexpr int32_t nobodys_handle = 0x7fffffff; // no server gives it out
-static constexpr uint8_t token_returnstatus = 0x79;
 
 static prepared_session &prepared_of(client_session *s) {
     shared_session &sh = *s->talk->shared;
@@ -72,7 +71,7 @@ static void put_unknown(const client_session *s, int32_t handle, std::vector<uin
 }
 
 static void put_ended(const client_session *s, bool last, std::vector<uint8_t> &tokens) {
-    put_u8(tokens, token_returnstatus);
+    put_u8(tokens, tds_token_returnstatus);
     put_u32le(tokens, 0);
     uint16_t status = last ? uint16_t{0} : tds_done_rpc_in_batch;
     tds_put_done(tokens, s->talk->who->version, tds_token_doneproc, status, 0, 0);

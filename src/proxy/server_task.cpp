@@ -77,13 +77,10 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
     case server_task::client_reset: return client_reset_batch(*c->client->talk->login_settings);
     case server_task::ask:
     case server_task::procedure: return sharing_question(c->client);
-    case server_task::unprepare:
-        return std::string("SELECT ").append(track_values_columns).append(";").append(prepared_end_batch(c->prepared));
+    case server_task::unprepare: return track_values_select().append(";").append(prepared_end_batch(c->prepared));
     case server_task::make:
-        return std::string("SELECT ")
-            .append(track_values_columns)
-            .append(";")
-            .append(prepared_make_batch(*c->client->talk->shared->prepared->needed, c->settings->database));
+        return track_values_select().append(";").append(
+            prepared_make_batch(*c->client->talk->shared->prepared->needed, c->settings->database));
     case server_task::begin: return begin_batch(c->client);
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
@@ -239,9 +236,7 @@ static void kept(server_conn *c) {
     c->check_due = false;
     values_kept(c, c->client, read);
     if (c->client != nullptr)
-        return c->midway ? attach_reset_done(c->client) : attach_go_on(c->client);
-    if (c->midway)
-        return clean(c);
+        return attach_go_on(c->client);
     if (const char *why = c->retire; why != nullptr)
         return server_close(c, why);
     pools_put(c);

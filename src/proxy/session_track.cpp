@@ -357,8 +357,9 @@ void track_procedure(session_track &t, const tsql_effect &body) {
 
 // ---- questions -------------------------------------------------------------------------------------------------
 
-const char *const track_values_columns = "CAST(@@IDENTITY AS nvarchar(40)),CAST(SCOPE_IDENTITY() AS nvarchar(40)),"
-                                         "CAST(@@ROWCOUNT AS nvarchar(20)),CAST(@@ERROR AS nvarchar(12))";
+static constexpr const char *values_select_list =
+    "CAST(@@IDENTITY AS nvarchar(40)),CAST(SCOPE_IDENTITY() AS nvarchar(40)),"
+    "CAST(@@ROWCOUNT AS nvarchar(20)),CAST(@@ERROR AS nvarchar(12))";
 static constexpr size_t values_columns = 4;
 
 bool track_read_values(const std::vector<std::optional<std::string>> &row, size_t column, last_values &v) {
@@ -392,9 +393,13 @@ static constexpr const char *options_columns = ",CAST(@@OPTIONS AS nvarchar(12))
                                                "CAST(@@LOCK_TIMEOUT AS nvarchar(12))";
 static constexpr const char *place_columns = ",CAST(DB_NAME() AS nvarchar(128)),CAST(@@LANGUAGE AS nvarchar(128))";
 
+std::string track_values_select() {
+    return std::string("SELECT ").append(values_select_list);
+}
+
 std::string track_question(const session_track &t) {
     std::string sql = "SELECT CAST(@@TRANCOUNT AS nvarchar(12)),";
-    sql += track_values_columns;
+    sql += values_select_list;
     if (t.ask_temps)
         append_left(sql, t.temps, temp_gone);
     if (t.ask_cursors)

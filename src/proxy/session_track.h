@@ -91,8 +91,8 @@ tsql_state track_state(const session_track &);
 // batch of the proxy's own from running.
 bool track_asks(const session_track &);
 
-// What a batch of the proxy's own reads of the last values, in the order of track_read_values.
-extern const char *const track_values_columns;
+// The SELECT by which a batch of the proxy's own reads the last values, in the order of track_read_values.
+std::string track_values_select();
 // Reads them off a row, from `column` on. False: the row is not of that form.
 [[nodiscard]] bool track_read_values(const std::vector<std::optional<std::string>> &row, size_t column, last_values &);
 

@@ -316,6 +316,7 @@ static bool implicit_maybe(const client_session *s, const tds_session_state &now
 static void reset_named(client_session *s) {
     server_conn *c = s->server;
     s->talk->shared->track = {};
+    s->talk->shared->begun = {};
     sharing_client_reset(s);
     sharing_server_reset(c);
     c->walker.session.in_transaction = false; // it ends without a word
@@ -483,7 +484,7 @@ std::string sharing_question(const client_session *s) {
     const shared_session &sh = *s->talk->shared;
     if (!sh.asking_procedure)
         return track_question(sh.track);
-    return std::string("SELECT ") + track_values_columns + ";" + procedure_question(sh.procedure);
+    return track_values_select().append(";").append(procedure_question(sh.procedure));
 }
 
 void sharing_asked(client_session *s, const tds_small_result *result) {
@@ -524,14 +525,7 @@ void sharing_asked(client_session *s, const tds_small_result *result) {
 
 void sharing_tidied(client_session *s, server_task task, const tds_small_result *result) {
     server_conn *c = s->server;
-    last_values read;
-    bool good = result != nullptr && !result->rows.empty() && track_read_values(result->rows.front(), 0, read);
-    if (good && s->bucket->conf->keep_last_values)
-        values_store(c, read);
-    else if (values_unread(c))
-        s->talk->shared->kept.reset();
-    c->identity_unread = c->status_unread = false;
-    c->status_token = 0;
+    bool good = values_taken(c, result);
     if (task == server_task::unprepare) {
         prepared_ended(s, good);
     } else {
@@ -555,7 +549,6 @@ void sharing_client_reset(client_session *s) {
     if (d.shared == nullptr)
         return;
     prepared_reset(s);
-    d.shared->begun = {};
     d.shared->kept.reset();
     d.shared->identity_token = d.shared->status_token = 0;
     if (server_conn *home = d.shared->home; home != nullptr) {

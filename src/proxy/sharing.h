@@ -100,7 +100,8 @@ void sharing_tidied(client_session *, server_task, const tds_small_result *);
 
 // Its server connection is in a state that no reset takes back.
 bool sharing_beyond_reset(const client_session *);
-// What its own reset means for the session; its connection, if it has one, is the caller's business.
+// What its own reset means for the session, its transaction aside; its connection, if it has one, is the caller's
+// business.
 void sharing_client_reset(client_session *);
 // The server has reset the connection that it has, to its baseline.
 void sharing_server_reset(server_conn *);

@@ -94,8 +94,7 @@ static bool places(const server_conn *c, const client_session *next) {
 }
 
 std::string values_keep_batch(const server_conn *c, const client_session *next) {
-    std::string sql = "SELECT ";
-    sql.append(track_values_columns);
+    std::string sql = track_values_select();
     if (!places(c, next))
         return sql;
     sql.append(";").append(place_batch(c, next));
@@ -156,16 +155,24 @@ static void check_placed(server_conn *c, const client_session *next,
         identity_kept(c);
 }
 
-void values_kept(server_conn *c, const client_session *next, const tds_small_result *result) {
+bool values_taken(server_conn *c, const tds_small_result *result) {
     last_values read;
     bool good = result != nullptr && !result->rows.empty() && track_read_values(result->rows.front(), 0, read);
-    if (good && values_unread(c))
+    if (good && values_unread(c)) {
         values_store(c, read);
-    else if (values_unread(c))
+    } else if (values_unread(c)) {
         c->home->talk->shared->kept.reset();
+        if (values_doubtful(c))
+            values_disown(c);
+    }
     c->identity_unread = c->status_unread = false;
     c->status_token = 0;
     c->identity_before = read.identity;
+    return good;
+}
+
+void values_kept(server_conn *c, const client_session *next, const tds_small_result *result) {
+    bool good = values_taken(c, result);
     sharing_home_free(c);
     bool placed = good && result->rows.size() > 1;
     if (placed || c->task_failed)

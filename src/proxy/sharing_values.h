@@ -42,7 +42,10 @@ void values_disown(server_conn *);
 std::string values_keep_batch(const server_conn *, const client_session *next);
 // Its answer, or nullptr: they could not be read.
 void values_kept(server_conn *, const client_session *next, const tds_small_result *);
-// Another batch of the proxy's own has read them.
+// Another batch of the proxy's own has begun with track_values_select, and changed them: its answer, or nullptr. They
+// are kept with the connection's home. False: they could not be read.
+bool values_taken(server_conn *, const tds_small_result *);
+// Another one has read them.
 void values_store(server_conn *, const last_values &read);
 
 // The request with this payload is about to be sent: kept values are put into its text. False, and nothing is appended:

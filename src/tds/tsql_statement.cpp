@@ -150,13 +150,17 @@ void tsql_statement_finish(tsql_scanner &s) {
 
 // --- what is left behind
 
-void tsql_add_name(tsql_scanner &s, std::vector<std::string> &names, std::string &&name) {
+static void add_name(std::vector<std::string> &names, std::string &&name, bool &too_many) {
     if (std::find(names.begin(), names.end(), name) != names.end())
         return;
     if (names.size() == tsql_names_max)
-        s.effect->too_many = true;
+        too_many = true;
     else
         names.push_back(std::move(name));
+}
+
+void tsql_add_name(tsql_scanner &s, std::vector<std::string> &names, std::string &&name) {
+    add_name(names, std::move(name), s.effect->too_many);
 }
 
 void tsql_turn_on(tsql_scanner &s, tsql_state state) {
@@ -216,14 +220,8 @@ void tsql_marks_apply(std::vector<tsql_mark> &held, const std::vector<tsql_mark>
 }
 
 static void add_names(std::vector<std::string> &to, const std::vector<std::string> &names, bool &too_many) {
-    for (const std::string &name : names) {
-        if (std::find(to.begin(), to.end(), name) != to.end())
-            continue;
-        if (to.size() == tsql_names_max)
-            too_many = true;
-        else
-            to.push_back(name);
-    }
+    for (const std::string &name : names)
+        add_name(to, std::string(name), too_many);
 }
 
 void tsql_effect_add(tsql_effect &to, const tsql_effect &more) {

@@ -1,4 +1,4 @@
-#include "tds/lone_transaction.h"
+#include "tds/tsql_lone.h"
 
 #include <algorithm>
 
@@ -79,9 +79,9 @@ static bool is_name(const part &p, const std::string &name) {
 }
 
 // What may stand between the first word and the end. False: something else.
-static bool take_rest(std::span<const uint8_t> text, tds_lone kind, statement &s, std::string &name) {
+static bool take_rest(std::span<const uint8_t> text, tsql_lone kind, statement &s, std::string &name) {
     bool transaction = s.take(tsql_word::tran) || s.take(tsql_word::transaction);
-    if (kind != tds_lone::begin) {
+    if (kind != tsql_lone::begin) {
         if (!transaction && s.peek() != nullptr && is_spelled(text_of(text, *s.peek()), "work"))
             ++s.next;
         return true;
@@ -93,17 +93,17 @@ static bool take_rest(std::span<const uint8_t> text, tds_lone kind, statement &s
     return is_name(p, name);
 }
 
-tds_lone tds_lone_transaction(std::span<const uint8_t> text, std::string &name) {
+tsql_lone tsql_lone_transaction(std::span<const uint8_t> text, std::string &name) {
     statement s;
     name.clear();
-    if (text.size() > 2 * tds_lone_units_max || !is_ascii(text) || !read_tokens(text, s))
-        return tds_lone::none;
-    tds_lone kind = s.take(tsql_word::begin)      ? tds_lone::begin
-                    : s.take(tsql_word::commit)   ? tds_lone::commit
-                    : s.take(tsql_word::rollback) ? tds_lone::rollback
-                                                  : tds_lone::none;
-    if (kind == tds_lone::none || !take_rest(text, kind, s, name))
-        return tds_lone::none;
+    if (text.size() > 2 * tsql_lone_units_max || !is_ascii(text) || !read_tokens(text, s))
+        return tsql_lone::none;
+    tsql_lone kind = s.take(tsql_word::begin)      ? tsql_lone::begin
+                     : s.take(tsql_word::commit)   ? tsql_lone::commit
+                     : s.take(tsql_word::rollback) ? tsql_lone::rollback
+                                                   : tsql_lone::none;
+    if (kind == tsql_lone::none || !take_rest(text, kind, s, name))
+        return tsql_lone::none;
     s.next += s.semicolon_next() ? 1U : 0U;
-    return s.next == s.count ? kind : tds_lone::none;
+    return s.next == s.count ? kind : tsql_lone::none;
 }

@@ -6,14 +6,14 @@
 #include <span>
 #include <string>
 
-enum class tds_lone : uint8_t {
+enum class tsql_lone : uint8_t {
     none,     // anything else, or not surely one of these
     begin,    // BEGIN TRAN[SACTION], with a name or without; neither WITH MARK nor DISTRIBUTED nor a name in a variable
     commit,   // COMMIT [TRAN[SACTION] | WORK]
     rollback, // likewise, without a name
 };
 
-inline constexpr size_t tds_lone_units_max = 256; // a longer text is none
+inline constexpr size_t tsql_lone_units_max = 256; // a longer text is none
 
 // `text`: UTF-16LE. `name`: of begin, as it is written; empty: none.
-tds_lone tds_lone_transaction(std::span<const uint8_t> text, std::string &name);
+tsql_lone tsql_lone_transaction(std::span<const uint8_t> text, std::string &name);

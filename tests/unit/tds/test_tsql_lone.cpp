@@ -1,5 +1,5 @@
 // Texts that are one BEGIN, COMMIT or ROLLBACK and nothing else.
-#include "tds/lone_transaction.h"
+#include "tds/tsql_lone.h"
 
 #include <string_view>
 #include <vector>
@@ -8,33 +8,33 @@
 
 #include "cmocka_cpp.h"
 
-static tds_lone kind_of(std::string_view text, std::string &name) {
+static tsql_lone kind_of(std::string_view text, std::string &name) {
     std::vector<uint8_t> wire;
     tds_utf16_append(text, SIZE_MAX, wire);
-    return tds_lone_transaction(wire, name);
+    return tsql_lone_transaction(wire, name);
 }
 
-static void expect(tds_lone kind, std::string_view text, const char *name = "") {
+static void expect(tsql_lone kind, std::string_view text, const char *name = "") {
     std::string found;
     assert_true(kind_of(text, found) == kind);
-    if (kind != tds_lone::none)
+    if (kind != tsql_lone::none)
         assert_string_equal(found.c_str(), name);
 }
 
 static void begins(void **) {
     for (std::string_view text : {"BEGIN TRAN", "begin transaction;", " \t\r\n/* a /* b */ */ BEGIN -- c\n TRAN ; -- d",
                                   "BEGIN/**/TRAN", "BEGIN TRAN--"})
-        expect(tds_lone::begin, text);
-    expect(tds_lone::begin, "BEGIN TRAN named", "named");
-    expect(tds_lone::begin, "BEGIN TRAN [a name];", "[a name]");
-    expect(tds_lone::begin, "BEGIN TRAN _x9 -- y", "_x9");
+        expect(tsql_lone::begin, text);
+    expect(tsql_lone::begin, "BEGIN TRAN named", "named");
+    expect(tsql_lone::begin, "BEGIN TRAN [a name];", "[a name]");
+    expect(tsql_lone::begin, "BEGIN TRAN _x9 -- y", "_x9");
 }
 
 static void ends(void **) {
     for (std::string_view text : {"COMMIT", "commit tran", "COMMIT TRANSACTION;", "COMMIT WORK"})
-        expect(tds_lone::commit, text);
+        expect(tsql_lone::commit, text);
     for (std::string_view text : {"ROLLBACK", "rollback transaction ;", "/**/ROLLBACK WORK"})
-        expect(tds_lone::rollback, text);
+        expect(tsql_lone::rollback, text);
 }
 
 static void anything_else_is_none(void **) {
@@ -69,10 +69,10 @@ static void anything_else_is_none(void **) {
                                   "BEGIN TRY",
                                   "BEGIN TRAN abcdefghijklmnopqrstuvwxyzabcdefg",
                                   "COMMIT TRAN WITH (DELAYED_DURABILITY = ON)"})
-        expect(tds_lone::none, text);
+        expect(tsql_lone::none, text);
     std::string name;
-    assert_true(kind_of(std::string("BEGIN TRAN") + std::string(300, ' '), name) == tds_lone::none);
-    assert_true(tds_lone_transaction(std::vector<uint8_t>{'C', 1}, name) == tds_lone::none);
+    assert_true(kind_of(std::string("BEGIN TRAN") + std::string(300, ' '), name) == tsql_lone::none);
+    assert_true(tsql_lone_transaction(std::vector<uint8_t>{'C', 1}, name) == tsql_lone::none);
 }
 
 // Cut anywhere it is read to its end and no further.
@@ -81,8 +81,8 @@ static void every_beginning(void **) {
     tds_utf16_append("/* a */ BEGIN -- b\n TRANSACTION [n] ; /* c */", SIZE_MAX, wire);
     std::string name;
     for (size_t n = 0; n < wire.size(); ++n)
-        (void)tds_lone_transaction(std::vector<uint8_t>(wire.begin(), wire.begin() + static_cast<long>(n)), name);
-    assert_true(tds_lone_transaction(wire, name) == tds_lone::begin);
+        (void)tsql_lone_transaction(std::vector<uint8_t>(wire.begin(), wire.begin() + static_cast<long>(n)), name);
+    assert_true(tsql_lone_transaction(wire, name) == tsql_lone::begin);
 }
 
 int main() {
