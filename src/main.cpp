@@ -145,28 +145,26 @@ static void on_stopped(void *user) {
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
 }
 
-// What can change without a restart in this version: the certificate.
-static void reload(app *a) {
-    std::string error;
-    if (proxy_reload_certificates(a->root, error))
-        log_info("SIGHUP: certificate files read again; the configuration is read at start only");
-    else
-        log_error("SIGHUP: the old certificate stays", {{"error", error}});
-}
-
-static void on_signal(uv_signal_t *handle, int number) {
-    auto *a = static_cast<app *>(handle->data);
-    if (number == SIGHUP) {
-        reload(a);
-        return;
-    }
-    log_info("signal: shutdown", {{"signal", number}});
+// SIGTERM, or DRAIN in the admin console.
+static void drain(void *user) {
+    auto *a = static_cast<app *>(user);
     if (a->root->draining) {
         proxy_drain_now(a->root);
         return;
     }
     notify_systemd("STOPPING=1");
     proxy_drain(a->root, on_stopped, a);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    auto *a = static_cast<app *>(handle->data);
+    if (number == SIGHUP) {
+        std::string error; // has been logged
+        (void)proxy_reload(a->root, error);
+        return;
+    }
+    log_info("signal: shutdown", {{"signal", number}});
+    drain(a);
 }
 
 static void watch_signals(app *a) {
@@ -195,6 +193,7 @@ static bool start(app *a, std::string &error) {
     }
     a->root->publish = publish;
     a->root->publish_user = a;
+    a->root->ask_drain = drain;
     publish(a, a->root);
     return true;
 }

@@ -134,6 +134,11 @@ void histogram_observe(metric_histogram_handle *h, double value) {
     reinterpret_cast<prometheus::Histogram *>(h)->Observe(value);
 }
 
+histogram_total histogram_read(const metric_histogram_handle *h) {
+    auto all = reinterpret_cast<const prometheus::Histogram *>(h)->Collect().histogram;
+    return {all.sample_count, all.sample_sum};
+}
+
 std::string metrics_serialize(metrics *m) {
     return prometheus::TextSerializer().Serialize(m->registry.Collect());
 }

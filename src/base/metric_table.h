@@ -61,6 +61,11 @@ void counter_add(metric_counter_handle *, double n = 1);
 double counter_value(const metric_counter_handle *);
 void gauge_set(metric_gauge_handle *, double value);
 void histogram_observe(metric_histogram_handle *, double value);
+struct histogram_total {
+    uint64_t count;
+    double sum;
+};
+histogram_total histogram_read(const metric_histogram_handle *);
 
 // Prometheus text format 0.0.4 of everything, for any thread.
 std::string metrics_serialize(metrics *);

@@ -113,6 +113,31 @@ void check_sentinels(checker &k) {
         report_warning(k.to, at(k, S::redis, "addr"), "has no effect with sentinels", "one of the two");
 }
 
+void check_console_user(checker &k, const char *user_key, const char *file_key, const std::string &user,
+                        const std::string &password) {
+    if (user.empty() != password.empty())
+        report_error(k.to, at(k, S::proxy, user.empty() ? file_key : user_key),
+                     std::string("given without ") + (user.empty() ? user_key : file_key), "both or neither");
+}
+
+// Where logins are answered by the proxy, the console can be reached.
+void check_console(checker &k) {
+    const proxy_config &p = k.c.proxy;
+    check_console_user(k, "admin_user", "admin_password_file", p.admin_user, p.admin_password);
+    check_console_user(k, "monitor_user", "monitor_password_file", p.monitor_user, p.monitor_password);
+    if (p.admin_user.empty() && p.monitor_user.empty())
+        return;
+    const char *key = p.admin_user.empty() ? "monitor_user" : "admin_user";
+    if (p.admin_user == p.monitor_user)
+        report_error(k.to, at(k, S::proxy, "monitor_user"), "is admin_user too", "another name");
+    bool reachable = p.mode != pool_mode::passthrough;
+    for (const bucket_config &b : k.c.buckets)
+        reachable = reachable || (b.listen_port != 0 && b.mode != pool_mode::passthrough);
+    if (!reachable)
+        report_warning(k.to, at(k, S::proxy, key), "has no effect where every port is passthrough",
+                       "a listen_port of a bucket in another mode");
+}
+
 void check_redis(checker &k) {
     if (!k.c.redis.enabled)
         return;
@@ -280,6 +305,7 @@ void config_check(const config &c, const config_lines &lines, report &to) {
     check_certificate(k);
     check_http_ports(k);
     check_redis(k);
+    check_console(k);
     check_default_bucket(k);
     for (size_t i = 0; i < c.buckets.size(); ++i)
         if (c.buckets[i].read_only_of < 0) // a read-only target is its parent but for what check_read_only looks at

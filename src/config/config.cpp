@@ -343,6 +343,8 @@ std::unique_ptr<config> config_load(const std::string &proxy_file, const std::st
 void config_wipe(config &c) {
     wipe(c.redis.password);
     wipe(c.redis.sentinel_password);
+    wipe(c.proxy.admin_password);
+    wipe(c.proxy.monitor_password);
     for (bucket_config &b : c.buckets)
         wipe(b.password);
 }

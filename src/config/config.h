@@ -97,6 +97,10 @@ struct proxy_config {
     uint64_t session_timeout = 300'000; // longest pin in transaction mode, 0: off
     uint64_t idle_timeout = 60'000;     // longest silence of a pinned session there, 0: off
     bool reuse_port = false;
+    std::string admin_user;     // of the admin console; empty: nobody
+    std::string admin_password; //
+    std::string monitor_user;   // may look only
+    std::string monitor_password;
     std::string log_level = "info";
     bool log_json = false; // log_format: json
 };

@@ -154,7 +154,7 @@ bool option_is_list(const option_row &row) {
            row.type == T::pattern_list;
 }
 
-// A later version's keys count as secret: some will be (admin_password_file), and none of their values matter now.
+// A later version's keys count as secret: some may be, and none of their values matter now.
 bool option_is_secret(const option_row &row) {
     return row.type == T::secret || (row.flags & option_later) != 0;
 }

@@ -208,11 +208,19 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
+    // proxy: the admin console
+    {.section = S::proxy, .name = "admin_user", .target = AT(proxy_config, admin_user),
+     .help = "Logs in to the admin console, database `tdsbouncer`, and may do everything there; empty: nobody may."},
+    {.section = S::proxy, .name = "admin_password_file", .type = T::secret_file,
+     .target = AT(proxy_config, admin_password),
+     .help = "File that holds its password."},
+    {.section = S::proxy, .name = "monitor_user", .target = AT(proxy_config, monitor_user),
+     .help = "Logs in to the admin console and may only look."},
+    {.section = S::proxy, .name = "monitor_password_file", .type = T::secret_file,
+     .target = AT(proxy_config, monitor_password),
+     .help = "File that holds its password."},
+
     later(S::proxy, "fairness_interval"),
-    later(S::proxy, "admin_user"),
-    later(S::proxy, "admin_password_file"),
-    later(S::proxy, "monitor_user"),
-    later(S::proxy, "monitor_password_file"),
     later(S::proxy, "rate_limit"),
 
     // redis

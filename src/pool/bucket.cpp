@@ -11,9 +11,9 @@ static bool over_queue_limit(const bucket &b, size_t length) {
 
 bucket_verdict bucket_request(bucket &b, waiter &w, uint64_t now) {
     // A probe is what finds out that the server is back.
-    if (b.health == server_health::down && w.kind == waiter_kind::client)
+    if (b.health == server_health::down && w.kind == waiter_kind::client && !b.paused)
         return bucket_verdict::server_down;
-    if ((b.full || b.surplus > 0) && over_queue_limit(b, waitq_length(b.queue) + 1))
+    if ((b.full || b.paused || b.surplus > 0) && over_queue_limit(b, waitq_length(b.queue) + 1))
         return bucket_verdict::queue_full;
     waitq_push(b.queue, w, now, b.limits.queue_timeout != 0 ? b.limits.queue_timeout : answer_timeout);
     w.refused = b.full; // on behalf of those before it
@@ -26,7 +26,7 @@ void bucket_cancel(bucket &b, waiter &w) {
 }
 
 bool bucket_should_want(const bucket &b, uint64_t now) {
-    return !b.want_outstanding && waitq_length(b.queue) > 0 && now >= b.ask_at && b.surplus == 0;
+    return !b.want_outstanding && waitq_length(b.queue) > 0 && now >= b.ask_at && b.surplus == 0 && !b.paused;
 }
 
 void bucket_want_sent(bucket &b) {
@@ -37,7 +37,7 @@ void bucket_want_sent(bucket &b) {
 waiter *bucket_slot_granted(bucket &b) {
     b.want_outstanding = false;
     b.ask_at = 0;
-    waiter *w = waitq_pop(b.queue);
+    waiter *w = b.paused ? nullptr : waitq_pop(b.queue);
     if (w != nullptr)
         ++b.used;
     return w;
@@ -67,13 +67,25 @@ void bucket_slot_maybe_free(bucket &b) {
 
 waiter *bucket_slot_free(bucket &b, bool may_hand_over) {
     assert(b.used > 0);
-    if (may_hand_over && b.surplus == 0) {
+    if (may_hand_over && b.surplus == 0 && !b.paused) {
         waiter *w = waitq_pop(b.queue);
         if (w != nullptr)
             return w;
     }
     --b.used;
     return nullptr;
+}
+
+void bucket_pause(bucket &b) {
+    b.paused = true;
+}
+
+void bucket_resume(bucket &b) {
+    b.paused = false;
+    b.failures = 0;
+    if (b.health == server_health::down)
+        b.health = server_health::unknown;
+    bucket_slot_maybe_free(b);
 }
 
 bool bucket_server_ok(bucket &b, uint64_t now, uint64_t latency_us) {

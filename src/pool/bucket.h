@@ -35,6 +35,7 @@ struct bucket {
     uint32_t used = 0;             // slots held: connecting, serving, closing
     uint32_t surplus = 0;          // slots that the coordinator wants back as they come free
     uint32_t max = 0;              // the limit over all instances, as last told
+    bool paused = false;           // by an operator: nobody gets a slot, who asks waits
 
     server_health health = server_health::unknown;
     backoff retry;           // of background probes while down
@@ -74,6 +75,12 @@ void bucket_slot_maybe_free(bucket &b);
 // A slot in use here came free. Returns the waiter that takes it over, out of the queue (`used` is unchanged), or
 // nullptr: the caller gives the slot back to the coordinator (`used` is one less).
 [[nodiscard]] waiter *bucket_slot_free(bucket &b, bool may_hand_over);
+
+// No slot is asked for, taken or handed over until the bucket is resumed: everybody waits, as long as queue_timeout
+// lets them, even while the server is down.
+void bucket_pause(bucket &b);
+// The server counts as not known to be down: an operator says that it is there.
+void bucket_resume(bucket &b);
 
 // The server took a connection or answered; true if it was not known to be up.
 bool bucket_server_ok(bucket &b, uint64_t now, uint64_t latency_us);

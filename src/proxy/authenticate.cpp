@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "proxy/console.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/login_io.h"
@@ -59,7 +60,7 @@ uint16_t authenticate_packet_size(const client_session *s) {
                client_login_encryption(s->login) == client_encryption::strict;
     uint32_t legal = tls ? 16383 : tds_packet_size_max;
     limit = limit == 0 ? legal : std::min(limit, legal);
-    uint32_t asked = s->talk->who->packet_size;
+    uint32_t asked = client_login_message(s->login).packet_size;
     uint32_t size = asked == 0 ? uint32_t{tds_initial_packet_size} : asked;
     return static_cast<uint16_t>(std::clamp<uint32_t>(size, 512, limit));
 }
@@ -96,7 +97,7 @@ static void give_answer(client_session *s) {
 
 void authenticate_answer_now(client_session *s) {
     s->answering = false;
-    give_answer(s);
+    s->console != nullptr ? console_answer_login(s) : give_answer(s);
 }
 
 // Always Encrypted with enclaves: version 2 and later.
@@ -339,6 +340,8 @@ static void login_complete(client_session *s) {
     proxy *root = s->root;
     if (root->draining)
         return session_refuse(s, proxy_error::shutdown, "shutdown", "");
+    if (console_asked_for(s))
+        return console_login(s);
     if (too_many_clients(root))
         return session_refuse(s, proxy_error::queue_full, "queue_full", "max_client_connections");
     if (!choose_bucket(s))

@@ -3,6 +3,7 @@
 //      login -> route -> record of a real login -------------------------------------> answered, active
 //                     -> admission -> waiting -> connecting: a real login, recorded -> answered, active and attached
 //                                                tokens of SSPI and federated logins go both ways meanwhile
+//                     -> database tdsbouncer: proxy/console
 //      Any refusal, the server's or the proxy's, answers the login and ends the session.
 #pragma once
 

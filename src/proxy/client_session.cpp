@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proxy/attach.h"
 #include "proxy/authenticate.h"
+#include "proxy/console.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/login_io.h"
@@ -24,8 +25,8 @@ static constexpr uint64_t linger_ms = 1'000;
 static void client_event(net_conn *conn, unsigned events);
 
 const char *session_state_name(session_state state) {
-    static constexpr const char *names[] = {"greeting", "login",    "admission", "waiting",   "connecting", "relaying",
-                                            "active",   "settling", "refusing",  "lingering", "closing"};
+    static constexpr const char *names[] = {"greeting", "login",    "admission", "waiting",  "connecting", "relaying",
+                                            "active",   "settling", "console",   "refusing", "lingering",  "closing"};
     static_assert(std::size(names) == static_cast<size_t>(session_state::count_));
     return names[static_cast<size_t>(state)];
 }
@@ -135,6 +136,7 @@ void session_close(client_session *s, const char *reason, std::string_view detai
     drop_server(s, reason);
     session_move(s, session_state::closing);
     authenticate_end(s);
+    console_end(s);
     if (s->talk)
         pools_release(s);
     relay_drop(s->root->relays, s->up);
@@ -302,6 +304,7 @@ static void client_event(net_conn *conn, unsigned events) {
     case session_state::connecting: logging_in_or_asking(s, events); break;
     case session_state::active:
     case session_state::settling: exchange_client_event(s, events); break;
+    case session_state::console: console_event(s, events); break;
     case session_state::refusing: refusal_event(s, events); break;
     case session_state::lingering: linger_read(s); break;
     default: break;

@@ -9,6 +9,8 @@
 //                                                               a request needs a     |  +----------+
 //                                                               server connection     +-- waiting <-+
 //
+//      login -> console: database tdsbouncer
+//
 //      from any of them: -> refusing -> lingering -> (closed)
 //
 //      greeting    passthrough: its first message is read: PRELOGIN, a LOGIN7 without one (jTDS), or a TLS ClientHello
@@ -20,6 +22,7 @@
 //      active      logged in: between two requests, or in one (proxy/exchange)
 //      settling    transaction mode: its request is answered; what must be known before its server connection may go
 //                  to another is being asked (proxy/sharing)
+//      console     logged in to the admin console: the proxy answers by itself (proxy/console)
 //      refusing    the login is answered with an error; in passthrough after PRELOGIN, TLS and LOGIN7 with the proxy
 //      lingering   everything is sent, FIN included; what the client still sends is read and dropped until its FIN
 //                  comes, so that no RST destroys the answer on its way
@@ -46,6 +49,7 @@ struct proxy;
 struct proxy_bucket;
 struct server_conn;
 struct client_login;
+struct console_session;
 
 enum class session_state : uint8_t {
     greeting,
@@ -56,6 +60,7 @@ enum class session_state : uint8_t {
     relaying,
     active,
     settling,
+    console,
     refusing,
     lingering,
     closing,
@@ -82,11 +87,12 @@ struct client_session {
     proxy_bucket *bucket = nullptr;
     server_conn *server = nullptr; // both ways by proxy/link only
     waiter wait;
-    iobuf in;                       // the client's bytes that no server has yet; once logged in, decrypted
-    client_login *login = nullptr;  // login to connecting, and refusing
-    std::unique_ptr<dialogue> talk; // terminated: from LOGIN7 on
-    relay_direction up, down;       // passthrough
-    sockaddr_in6 peer{};            // IPv4 addresses fit too
+    iobuf in;                           // the client's bytes that no server has yet; once logged in, decrypted
+    client_login *login = nullptr;      // login to connecting, and refusing
+    std::unique_ptr<dialogue> talk;     // terminated: from LOGIN7 on
+    console_session *console = nullptr; // logged in to the admin console; proxy/console's
+    relay_direction up, down;           // passthrough
+    sockaddr_in6 peer{};                // IPv4 addresses fit too
     session_state state = session_state::greeting;
     session_need need = session_need::passthrough;
     proxy_error error = proxy_error::internal;

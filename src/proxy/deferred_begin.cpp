@@ -10,6 +10,7 @@
 #include "tds/envchange.h"
 #include "tds/packet.h"
 #include "tds/response.h"
+#include "tds/result_build.h"
 #include "tds/tsql_lone.h"
 
 static constexpr uint64_t descriptors_base = uint64_t{0x7464} << 48; // no server's: they count from 0x100000000 or so
@@ -65,18 +66,6 @@ static bool is_more(const client_session *s) {
 
 // ---- answered here ---------------------------------------------------------------------------------------------
 
-static void put_change(std::vector<uint8_t> &tokens, uint8_t type, uint64_t descriptor) {
-    put_u8(tokens, tds_token_envchange);
-    put_u16le(tokens, 3 + descriptor_size);
-    put_u8(tokens, type);
-    put_u8(tokens, type == tds_env_begin ? descriptor_size : 0);
-    if (type != tds_env_begin)
-        put_u8(tokens, descriptor_size);
-    put_u64le(tokens, descriptor);
-    if (type == tds_env_begin)
-        put_u8(tokens, 0);
-}
-
 static void put_done(const client_session *s, std::vector<uint8_t> &tokens, uint16_t command) {
     tds_put_done(tokens, s->talk->who->version, tds_token_done, 0, command, 0);
 }
@@ -112,7 +101,7 @@ static void take_begin(client_session *s, const asked &a, bool announced, std::v
         b.real = 0;
         b.given = announced ? descriptors_base + ++s->root->descriptors : 0;
         if (announced)
-            put_change(tokens, tds_env_begin, b.given);
+            tds_put_transaction(tokens, tds_env_begin, b.given);
     }
     set_isolation(s, a.isolation);
     put_done(s, tokens, 0xd4);
@@ -123,7 +112,7 @@ static void take_end(client_session *s, tsql_lone kind, std::vector<uint8_t> &to
     bool commits = kind == tsql_lone::commit;
     b.count = commits ? b.count - 1 : 0;
     if (b.count == 0 && b.given != 0)
-        put_change(tokens, commits ? tds_env_commit : tds_env_rollback, b.given);
+        tds_put_transaction(tokens, commits ? tds_env_commit : tds_env_rollback, b.given);
     put_done(s, tokens, commits ? 0xd5 : 0xd2);
 }
 
@@ -248,7 +237,7 @@ static void begin_next(client_session *s, std::vector<uint8_t> &out) {
     b.first = "BEGIN TRANSACTION";
     b.real = 0;
     b.given = descriptors_base + ++s->root->descriptors;
-    put_change(out, tds_env_begin, b.given);
+    tds_put_transaction(out, tds_env_begin, b.given);
 }
 
 void begin_answered(client_session *s, bool good) {

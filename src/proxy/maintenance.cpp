@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proxy/authenticate.h"
+#include "proxy/console.h"
 #include "proxy/login_record.h"
 #include "proxy/passthrough.h"
 #include "proxy/pools.h"
@@ -126,6 +127,7 @@ static void tick(uv_timer_t *timer) {
     histogram_observe(root->loop_delay, static_cast<double>(root->longest_turn) / 1e9);
     root->longest_turn = 0;
     publish(root, now);
+    console_tick(root);
     proxy_drain_tick(root);
 }
 

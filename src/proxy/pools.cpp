@@ -107,6 +107,10 @@ std::string pools_label(const server_pool *pool) {
     return pool != nullptr ? pool_key_label(pool->key) : std::string();
 }
 
+const login_identity *pools_login(const server_pool *pool) {
+    return pool->user != nullptr ? owner_of(pool)->who.get() : nullptr;
+}
+
 std::string_view pools_password(const server_pool *pool) {
     return secret_view(owner_of(pool)->password.get());
 }
@@ -206,15 +210,16 @@ void pools_put(server_conn *c) {
         return;
     }
     // Not to be used by anybody now: after a pause, the coordinator may have given the slot to others.
-    bool allowed = coord_allowed(c->root->coordinator);
+    bool paused = pb->core.paused;
+    bool allowed = !paused && coord_allowed(c->root->coordinator);
     if (client_session *s = allowed ? slots_match(c->root, pb, c->member.pool) : nullptr; s != nullptr) {
         if (attach_with(s, c))
             exchange_attached(s);
         return;
     }
     c->member.settings = c->settings.get();
-    if (somebody_waits(pb) || !pool_put_idle(c->member, proxy_now(c->root))) {
-        retire(c, somebody_waits(pb) ? "slot wanted by another pool" : "lifetime");
+    if (paused || somebody_waits(pb) || !pool_put_idle(c->member, proxy_now(c->root))) {
+        retire(c, paused ? "paused" : somebody_waits(pb) ? "slot wanted by another pool" : "lifetime");
         return;
     }
     c->deadline = 0;
@@ -310,6 +315,11 @@ void pools_make_room(proxy *root, proxy_bucket *pb) {
     }
 }
 
+void pools_pause(proxy_bucket *pb) {
+    while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
+        retire(conn_of(m), "paused");
+}
+
 void pools_close_idle(proxy *, proxy_bucket *pb, const char *reason) {
     while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
         server_close(conn_of(m), reason);
@@ -345,7 +355,7 @@ void pools_start(proxy *root, proxy_bucket *pb) {
 }
 
 static void warm_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
-    bool idle_bucket = waitq_length(pb->core.queue) == 0 && pb->core.surplus == 0 && !pb->core.full;
+    bool idle_bucket = waitq_length(pb->core.queue) == 0 && pb->core.surplus == 0 && !pb->core.full && !pb->core.paused;
     if (!idle_bucket || root->draining || pb->core.health == server_health::down || pb->warm_wait.node.owner != nullptr)
         return;
     if (pool_set_warm_wanted(pb->pools, now) == nullptr)

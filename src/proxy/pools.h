@@ -32,6 +32,8 @@ void pools_hold(client_session *, server_pool *);
 void pools_release(client_session *);
 // What the log calls the pool of this key; "" for nullptr.
 std::string pools_label(const server_pool *);
+// Whose login opens the pool's connections; nullptr: nobody's yet.
+const login_identity *pools_login(const server_pool *);
 // The password that the pool's connections are opened with.
 std::string_view pools_password(const server_pool *);
 // Takes the session over to a pool of its database alone. False: it is in one already.
@@ -65,5 +67,7 @@ void pools_give_back(proxy_bucket *);
 void pools_tick(proxy *, proxy_bucket *, uint64_t now);
 // A slot was granted for opening a connection ahead.
 void pools_warm_granted(proxy *, proxy_bucket *);
+// Closes idle connections, after what their last clients may ask for has been kept: the bucket is paused.
+void pools_pause(proxy_bucket *);
 // Closes all idle connections: shutdown.
 void pools_close_idle(proxy *, proxy_bucket *, const char *reason);

@@ -13,7 +13,7 @@
 static constexpr uint64_t probe_timeout = 5'000;
 
 static bool probe_due(const proxy *root, const proxy_bucket *pb, uint64_t now) {
-    if (pb->conf->probe == health_probe::off || root->draining || pb->probe != nullptr)
+    if (pb->conf->probe == health_probe::off || root->draining || pb->core.paused || pb->probe != nullptr)
         return false;
     if (waitq_length(pb->core.queue) > 0 || pb->core.surplus > 0)
         return false; // clients first

@@ -203,8 +203,13 @@ static bool open_tls(proxy *root, std::string &error) {
     return root->tls != nullptr;
 }
 
-bool proxy_reload_certificates(proxy *root, std::string &error) {
-    return root->tls == nullptr || tls_context_reload(root->tls, error);
+bool proxy_reload(proxy *root, std::string &error) {
+    if (root->tls != nullptr && !tls_context_reload(root->tls, error)) {
+        log_error("reload: the old certificate stays", {{"error", error}});
+        return false;
+    }
+    log_info("reload: certificate files read again; the configuration is read at start only");
+    return true;
 }
 
 tds_product_version proxy_server_version(const proxy *root, const proxy_bucket *pb) {
@@ -282,6 +287,7 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     auto *root = new proxy;
     root->loop = loop;
     loop->data = &root->clock;
+    root->started = uv_now(loop);
     root->conf = &conf;
     root->metrics = m;
     root->instance_id = conf.proxy.instance_id;

@@ -138,6 +138,7 @@ struct proxy {
     tsql_scanner *scanner = nullptr;              // of requests that are there as a whole, and procedures
     tds_request_reader *request_reader = nullptr; // likewise
     std::string instance_id;                      // as registered
+    uint64_t started = 0;                         // loop ms
 
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
     std::vector<std::unique_ptr<net_listener>> listeners;
@@ -172,6 +173,7 @@ struct proxy {
 
     void (*publish)(void *user, proxy *) = nullptr; // called about once a second: a new health snapshot may be taken
     void *publish_user = nullptr;
+    void (*ask_drain)(void *user) = nullptr; // with publish_user: what SIGTERM does
     uint64_t published_at = 0;
     uint32_t logins = 0;      // since memory was last given back to the system
     uint64_t turned_away = 0; // connections closed because of max_unauthenticated, since the last publish
@@ -199,8 +201,9 @@ bool proxy_grants_mars(const proxy *p, const proxy_bucket *pb);
 void proxy_learn_mars(proxy_bucket *pb, bool granted);
 // The loop's next turn comes at once.
 void proxy_stay_awake(proxy *p);
-// Reads the certificate files again. False, with the reason in `error`: the old certificate stays.
-[[nodiscard]] bool proxy_reload_certificates(proxy *p, std::string &error);
+// What SIGHUP does, and RELOAD in the admin console: reads the certificate files again. False, with the reason in
+// `error`: the old certificate stays.
+[[nodiscard]] bool proxy_reload(proxy *p, std::string &error);
 
 // Sets up buckets, coordinator, listeners. `conf`, `metrics` must outlive it. Null with the reason in `error`.
 proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::string &error);
