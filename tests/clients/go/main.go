@@ -24,13 +24,14 @@ var (
 	password     = flag.String("password", "", "")
 	database     = flag.String("database", "", "")
 	encrypt      = flag.String("encrypt", "off", "off, login, full or strict")
-	scenario     = flag.String("scenario", "login", "basic, login, hold, startup or mix")
+	scenario     = flag.String("scenario", "login", "ask, basic, login, hold, startup or mix")
 	count        = flag.Int("count", 1, "hold, startup: connections at once")
 	hold         = flag.Int("hold", 0, "milliseconds")
 	loginTimeout = flag.Int("login-timeout", 60, "seconds")
 	timeout      = flag.Int("timeout", 60, "seconds, of a query")
 	caFile       = flag.String("ca-file", "", "")
 	planFile     = flag.String("plan", "", "mix: the file that run-client made")
+	askFile      = flag.String("ask", "", "ask: the file with its statements, one a line")
 	think        = flag.Int("think", 0, "mix: pause before each operation, milliseconds")
 	outputLock   sync.Mutex
 )
@@ -347,6 +348,63 @@ func startup() error {
 	return nil
 }
 
+// askOne runs one statement by sp_executesql.
+func askOne(conn *sql.Conn, statement string) error {
+	rows, err := conn.QueryContext(context.Background(), statement, sql.Named("unused", 1))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		say("# %s", strings.Join(names, "\t"))
+	}
+	for rows.Next() {
+		values := make([]any, len(names))
+		places := make([]any, len(names))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		if err := rows.Scan(places...); err != nil {
+			return err
+		}
+		texts := make([]string, len(names))
+		for i, value := range values {
+			texts[i] = "NULL"
+			if value != nil {
+				texts[i] = fmt.Sprint(value)
+			}
+		}
+		say("= %s", strings.Join(texts, "\t"))
+	}
+	return rows.Err()
+}
+
+// ask runs the statements of a file on one connection, and shows columns and rows of each, or its error.
+func ask() error {
+	text, err := os.ReadFile(*askFile)
+	if err != nil {
+		return err
+	}
+	c, err := connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for _, statement := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		say("> %s", statement)
+		if err := askOne(c.conn, statement); err != nil {
+			number, text := errorFacts(err)
+			say("! %d %s", number, text)
+		}
+	}
+	say("closed")
+	return nil
+}
+
 func main() {
 	if len(os.Args) < 2 {
 		os.Exit(2)
@@ -358,7 +416,7 @@ func main() {
 	if *scenario == "mix" {
 		os.Exit(scenarioMix())
 	}
-	run, known := map[string]func() error{"basic": basic, "login": login, "hold": holdOne, "startup": startup}[*scenario]
+	run, known := map[string]func() error{"basic": basic, "login": login, "hold": holdOne, "startup": startup, "ask": ask}[*scenario]
 	if !known {
 		fmt.Fprintln(os.Stderr, "no scenario", *scenario)
 		os.Exit(2)

@@ -2,6 +2,8 @@
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.CallableStatement;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -258,6 +260,54 @@ public final class Client {
         say("closed");
     }
 
+    // One statement as a prepared one, three times: by then it has a handle, where the driver uses those.
+    private static void askOne(Connection c, String sql) throws SQLException {
+        try (PreparedStatement s = c.prepareStatement(sql)) {
+            boolean rows = false;
+            for (int i = 0; i < 3; i++) {
+                rows = s.execute();
+                for (ResultSet unread = i < 2 && rows ? s.getResultSet() : null; unread != null && unread.next(); ) {
+                    continue;
+                }
+            }
+            if (!rows) {
+                return;
+            }
+            ResultSet r = s.getResultSet();
+            List<String> row = new ArrayList<>();
+            for (int i = 1; i <= r.getMetaData().getColumnCount(); i++) {
+                row.add(r.getMetaData().getColumnLabel(i));
+            }
+            say("# " + String.join("\t", row));
+            while (r.next()) {
+                row.clear();
+                for (int i = 1; i <= r.getMetaData().getColumnCount(); i++) {
+                    row.add(canonical(r.getObject(i)));
+                }
+                say("= " + String.join("\t", row));
+            }
+        }
+    }
+
+    // The statements of a file on one connection: columns and rows of each, or its error.
+    private static void ask() throws SQLException, IOException {
+        try (Connection c = connectByDefault()) {
+            c.setAutoCommit(!arg("autocommit", "on").equals("off"));
+            for (String statement : Files.readAllLines(Path.of(arg("ask", "")))) {
+                say("> " + statement);
+                try {
+                    askOne(c, statement);
+                } catch (SQLException error) {
+                    say("! " + errorFacts(error).replaceFirst("^number=(-?\\d+) text=", "$1 "));
+                }
+            }
+            if (!c.getAutoCommit()) {
+                c.commit();
+            }
+        }
+        say("closed");
+    }
+
     private static boolean mix() throws IOException, InterruptedException {
         boolean[] good = {false};
         say(Mix.run(ARGS.get("driver"), Client::connect, arg("plan", ""), Long.parseLong(arg("think", "0")), good));
@@ -271,12 +321,13 @@ public final class Client {
                 case "hold": hold(); break;
                 case "uncommitted": uncommitted(); break;
                 case "startup": startup(); break;
+                case "ask": ask(); break;
                 default: login(); break;
             }
             return true;
         } catch (SQLException error) {
             say("ERROR " + errorFacts(error));
-        } catch (InterruptedException | RuntimeException error) {
+        } catch (InterruptedException | IOException | RuntimeException error) {
             say("ERROR number=0 text=" + error);
         }
         return false;

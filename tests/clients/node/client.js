@@ -8,7 +8,7 @@ const { scenarioMix } = require('./mix.js');
 const { values: args } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(['host', 'port', 'user', 'password', 'database', 'encrypt', 'scenario', 'count', 'hold',
-    'login-timeout', 'timeout', 'ca-file', 'autocommit', 'plan', 'think', 'clients', 'operations', 'seed']
+    'login-timeout', 'timeout', 'ca-file', 'autocommit', 'plan', 'think', 'clients', 'operations', 'seed', 'ask']
     .map((name) => [name, { type: 'string' }])),
 });
 
@@ -202,12 +202,32 @@ async function startupOne() {
   say('closed');
 }
 
+// The statements of a file on one connection, by sp_executesql: columns and rows of each, or its error.
+async function ask() {
+  const c = await connect(defaultSettings());
+  for (const statement of fs.readFileSync(args.ask, 'utf8').trim().split('\n')) {
+    say(`> ${statement}`);
+    let names = [];
+    try {
+      const { rows } = await run(statement, (request) => c.execSql(request), (request) => {
+        request.on('columnMetadata', (columns) => { names = columns.map((column) => column.colName); });
+      });
+      if (names.length) say(`# ${names.join('\t')}`);
+      rows.forEach((row) => say(`= ${row.map(canonical).join('\t')}`));
+    } catch (error) {
+      say(`! ${error.number} ${error.message}`);
+    }
+  }
+  c.close();
+  say('closed');
+}
+
 async function mix() {
   const good = await scenarioMix({ connect, run, call, canonical, say }, args);
   if (!good) process.exitCode = 3;
 }
 
-const scenarios = { basic: scenarioBasic, login: scenarioLogin, hold: holdOne, startup: startupOne, mix };
+const scenarios = { basic: scenarioBasic, login: scenarioLogin, hold: holdOne, startup: startupOne, mix, ask };
 const times = ['hold', 'startup'].includes(args.scenario) ? Number(args.count || 1) : 1;
 const report = (error) => {
   say(`ERROR number=${error.number || 0} text=${String(error.message).replace(/\s+/g, ' ').trim()}`);

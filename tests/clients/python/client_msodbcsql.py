@@ -60,6 +60,18 @@ class Odbc(DbApi):
         except self.module.Error as error:
             raise self.failure(error, None) from error
 
+    def table(self, text):
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute(text)
+            if cursor.description is None:
+                return [], []
+            return [column[0] for column in cursor.description], cursor.fetchall()
+        except self.module.Error as error:
+            raise self.failure(error, cursor) from error
+        finally:
+            cursor.close()
+
     def query(self, sql):
         return self._run(sql)
 

@@ -35,14 +35,15 @@ def arguments(drivers):
     parser.add_argument("--password", required=True)
     parser.add_argument("--database", default="")
     parser.add_argument("--encrypt", choices=["off", "login", "full", "strict"], default="off")
-    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix", "mars"], default="login")
+    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix", "mars", "ask"], default="login")
     parser.add_argument("--count", type=int, default=1, help="hold, startup: connections at once")
     parser.add_argument("--hold", type=int, default=0, metavar="MS")
     parser.add_argument("--login-timeout", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--timeout", type=int, default=60, metavar="SECONDS", help="of a query")
     parser.add_argument("--ca-file", default="")
-    parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup")
+    parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup, ask")
     parser.add_argument("--mars", choices=["on", "off"], default="off", help="ask for multiple active result sets")
+    parser.add_argument("--ask", default="", help="ask: the file with its statements, one a line")
     parser.add_argument("--plan", default="", help="mix: the file that run-client made")
     parser.add_argument("--think", type=int, default=0, metavar="MS", help="mix: pause before each operation")
     return parser.parse_known_args()[0]  # the rest was for the plan
@@ -165,6 +166,24 @@ def scenario_many(make, args, one):
     return 3 if failures else 0
 
 
+def scenario_ask(driver):
+    """The statements of a file on one connection: columns and rows of each, or its error."""
+    driver.connect_by_default()
+    with open(driver.args.ask, encoding="utf-8") as file:
+        statements = file.read().splitlines()
+    for statement in statements:
+        say(f"> {statement}")
+        try:
+            columns, rows = driver.table(statement)
+        except DriverError as error:
+            say(f"! {error.number} {error.text}")
+            continue
+        for sign, row in [("#", columns)] * bool(columns) + [("=", row) for row in rows]:
+            say(sign + " " + "\t".join(map(canonical, row)))
+    driver.close()
+    say("closed")
+
+
 def scenario_mars(driver):
     """Two results at once on one connection: one is read while the other's requests run."""
     driver.connect()
@@ -186,7 +205,7 @@ def main(drivers):
         from player import scenario_mix
         sys.exit(scenario_mix(make, args))
     try:
-        {"basic": scenario_basic, "login": scenario_login, "mars": scenario_mars}[args.scenario](make(args))
+        {"basic": scenario_basic, "login": scenario_login, "mars": scenario_mars, "ask": scenario_ask}[args.scenario](make(args))
     except DriverError as error:
         say(f"ERROR number={error.number} text={error.text}")
         sys.exit(3)

@@ -46,6 +46,14 @@ class DbApi:
                     yield read, self._guard(short.fetchall)[0][0]
             assert self._guard(long.fetchone) is None
 
+    def table(self, text):
+        """(names of columns, rows) of the first result; nothing of a statement that has none."""
+        with self.connection.cursor() as cursor:
+            self._guard(cursor.execute, text)
+            if not cursor.description:
+                return [], []
+            return [column[0] for column in cursor.description], self._guard(cursor.fetchall)
+
     def batch(self, text, _wanted):
         return self.run_cursor(text)
 
