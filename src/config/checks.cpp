@@ -113,18 +113,20 @@ void check_sentinels(checker &k) {
         report_warning(k.to, at(k, S::redis, "addr"), "has no effect with sentinels", "one of the two");
 }
 
-void check_console_user(checker &k, const char *user_key, const char *file_key, const std::string &user,
+void check_console_user(checker &k, const char *user_key, const char *password_key, const std::string &user,
                         const std::string &password) {
-    if (user.empty() != password.empty())
-        report_error(k.to, at(k, S::proxy, user.empty() ? file_key : user_key),
-                     std::string("given without ") + (user.empty() ? user_key : file_key), "both or neither");
+    check_secret_given_once(k, S::proxy, password_key, k.lines.keys, 0);
+    if (user.empty() == password.empty())
+        return;
+    const char *there = user.empty() ? password_key : user_key, *missing = user.empty() ? user_key : password_key;
+    report_error(k.to, at(k, S::proxy, there), std::string("given without ") + missing, "both or neither");
 }
 
 // Where logins are answered by the proxy, the console can be reached.
 void check_console(checker &k) {
     const proxy_config &p = k.c.proxy;
-    check_console_user(k, "admin_user", "admin_password_file", p.admin_user, p.admin_password);
-    check_console_user(k, "monitor_user", "monitor_password_file", p.monitor_user, p.monitor_password);
+    check_console_user(k, "admin_user", "admin_password", p.admin_user, p.admin_password);
+    check_console_user(k, "monitor_user", "monitor_password", p.monitor_user, p.monitor_password);
     if (p.admin_user.empty() && p.monitor_user.empty())
         return;
     const char *key = p.admin_user.empty() ? "monitor_user" : "admin_user";

@@ -145,20 +145,10 @@ static void show_option(console_call &call, const option_row &row, const void *s
     no_default ? console_null(call) : console_text(call, row.default_text);
 }
 
-// A secret and the file that it may be in are one value.
-static bool is_shown(const option_row &row) {
-    if (row.target == nullptr)
-        return false;
-    std::string_view name = row.name;
-    if (row.type != option_type::secret_file || !name.ends_with("_file"))
-        return true;
-    name.remove_suffix(5);
-    return option_find(row.section, name) == nullptr;
-}
-
 static void show_section(console_call &call, option_section which, const void *section, std::string_view bucket) {
     for (const option_row &row : option_table())
-        if (row.section == which && is_shown(row))
+        // A secret and the file that it may be in are one value.
+        if (row.section == which && row.target != nullptr && row.type != option_type::secret_file)
             show_option(call, row, section, bucket);
 }
 

@@ -6,6 +6,7 @@
 #include "base/error_table.h"
 #include "base/metric_table.h"
 #include "config/option_table.h"
+#include "proxy/console_commands.h"
 
 #include <cstdio>
 #include <cstring>
@@ -111,6 +112,38 @@ std::string errors_table() {
     return text;
 }
 
+std::string command_text(const console_command &c) {
+    std::string words = c.words;
+    if (c.argument_name[0] != '\0')
+        words.append(" ").append(c.argument_name);
+    return words;
+}
+
+std::string console_table() {
+    std::string text = "| command | who | what it does |\n| --- | --- | --- |\n";
+    for (const console_command &c : console_commands())
+        text += "| " + code(command_text(c)) + " | " + (c.admin_only ? "admin" : "all") + " | " + c.help + " |\n";
+    return text;
+}
+
+std::string console_columns() {
+    constexpr const char *types[] = {"nvarchar", "int", "bigint"};
+    std::string text;
+    for (const console_command &c : console_commands()) {
+        if (c.columns.empty())
+            continue;
+        text += (text.empty() ? "### " : "\n### ") + std::string(c.words) +
+                "\n\n| column | type | what it says |\n| --- | --- | --- |\n";
+        for (const console_column &column : c.columns) {
+            std::string type = types[static_cast<size_t>(column.column.type)];
+            if (column.column.type == tds_result_type::text)
+                type.append("(").append(std::to_string(column.column.units)).append(")");
+            text += "| " + code(std::string(column.column.name)) + " | " + type + " | " + column.help + " |\n";
+        }
+    }
+    return text;
+}
+
 const block blocks[] = {
     {"README.md", "options", options_short},
     {"README.md", "errors", errors_table},
@@ -121,6 +154,8 @@ const block blocks[] = {
     {"docs/configuration.md", "later", options_later},
     {"docs/metrics.md", "metrics", metrics_table},
     {"docs/metrics.md", "errors", errors_table},
+    {"docs/console.md", "commands", console_table},
+    {"docs/console.md", "columns", console_columns},
 };
 
 bool read_file(const std::string &path, std::string &text) {

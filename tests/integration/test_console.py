@@ -193,7 +193,7 @@ def test_the_configuration_without_its_secrets(t):
         rows = shown(monitor, "CONFIG")
     values = {(row["section"], row["name"]): row["value"] for row in rows}
     assert values["proxy", "listen_port"] == str(proxy.port) and values["proxy", "admin_user"] == ADMIN[0]
-    assert values["proxy", "admin_password_file"] == "(set)" and values["buckets[]", "password"] == "(set)"
+    assert values["proxy", "admin_password"] == "(set)" and values["buckets[]", "password"] == "(set)"
     assert values["proxy", "health_check_interval"] == "1h" and values["buckets[]", "databases"] == "a, b*"
     assert values["buckets[]", "pool_mode"] == "transaction" and ("redis", "addr") not in values
     for secret in ("b#cket-s3cret", server.password, ADMIN[1], MONITOR[1]):

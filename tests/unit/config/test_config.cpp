@@ -260,6 +260,28 @@ static void legal_but_odd_is_a_warning(void **) {
     assert_int_equal(o.warnings.size(), 0);
 }
 
+static void console_users(void **) {
+    temp_files files;
+    write_file(files.folder + "/secret", "s3cret\n");
+    std::string secret = files.folder + "/secret";
+    std::string admin = "  admin_user: op\n  admin_password_file: " + secret + "\n";
+    outcome o = load(files, "proxy:\n  listen_port: 1\n" + admin, good_buckets);
+    assert_string_equal((joined(o.errors) + joined(o.warnings)).c_str(), "");
+    assert_true(o.loaded->proxy.admin_user == "op" && o.loaded->proxy.admin_password == "s3cret");
+    config_wipe(*o.loaded);
+    assert_true(o.loaded->proxy.admin_password.find("s3cret") == std::string::npos);
+    o = load(files, proxy_with(admin.c_str()), good_buckets);
+    assert_true(joined(o.warnings).find("proxy.admin_user: has no effect where every port is passthrough") !=
+                std::string::npos);
+    o = load(files, "proxy:\n  listen_port: 1\n" + admin + "  monitor_user: op\n  monitor_password_file: " + secret,
+             good_buckets);
+    assert_true(joined(o.errors).find("proxy.monitor_user: is admin_user too") != std::string::npos);
+    expect_errors("proxy:\n  listen_port: 1\n  admin_user: op\n", good_buckets,
+                  "proxy.yaml:3: proxy.admin_user: given without admin_password; expected both or neither\n");
+    o = load(files, "proxy:\n  listen_port: 1\n  monitor_password_file: " + secret + "\n", good_buckets);
+    assert_true(joined(o.errors).find("proxy.monitor_password: given without monitor_user") != std::string::npos);
+}
+
 static void what_comes_later_is_refused(void **) {
     expect_errors(
         proxy_with("  rate_limit: 5\n"), bucket_with("    last_values_hold: 5s\n"),
@@ -520,6 +542,7 @@ int main() {
         cmocka_unit_test(missing_things),
         cmocka_unit_test(keys_that_contradict_each_other),
         cmocka_unit_test(legal_but_odd_is_a_warning),
+        cmocka_unit_test(console_users),
         cmocka_unit_test(what_comes_later_is_refused),
         cmocka_unit_test(transaction_mode_is_the_default),
         cmocka_unit_test(keys_of_transaction_mode_mean_nothing_in_others),

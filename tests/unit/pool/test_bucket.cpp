@@ -215,6 +215,45 @@ static void random_model(void **) {
     }
 }
 
+// Paused: whoever asks waits, nothing is asked for, a slot that comes or comes free goes back.
+static void paused_serves_nobody(void **) {
+    bucket b = make(2, 1000);
+    waiter w[4];
+    assert_int_equal(bucket_request(b, w[0], 0), bucket_verdict::wait);
+    bucket_want_sent(b);
+    assert_ptr_equal(bucket_slot_granted(b), &w[0]);
+    assert_int_equal(bucket_request(b, w[1], 0), bucket_verdict::wait);
+    bucket_want_sent(b);
+    bucket_pause(b);
+    assert_null(bucket_slot_granted(b)); // was under way
+    assert_int_equal(b.used, 1);
+    assert_false(bucket_should_want(b, 10'000));
+    assert_null(bucket_slot_free(b, true));
+    assert_int_equal(b.used, 0);
+    assert_int_equal(bucket_request(b, w[2], 5), bucket_verdict::wait);
+    assert_int_equal(bucket_request(b, w[3], 5), bucket_verdict::queue_full);
+    assert_ptr_equal(waitq_pop_expired(b.queue, 1000), &w[1]); // queue_timeout holds
+    bucket_resume(b);
+    assert_true(bucket_should_want(b, 1000));
+    bucket_want_sent(b);
+    assert_ptr_equal(bucket_slot_granted(b), &w[2]);
+}
+
+// An operator restarts the server: nobody is told that it is down meanwhile, nor just afterwards.
+static void paused_waits_for_a_server_that_is_down(void **) {
+    bucket b = make(10, 1000);
+    waiter w[2];
+    for (int i = 0; i < 3; ++i)
+        (void)bucket_server_failed(b, 0, 0, "refused");
+    assert_int_equal(bucket_request(b, w[0], 0), bucket_verdict::server_down);
+    bucket_pause(b);
+    assert_int_equal(bucket_request(b, w[0], 0), bucket_verdict::wait);
+    bucket_resume(b);
+    assert_true(b.health == server_health::unknown && b.failures == 0);
+    assert_int_equal(bucket_request(b, w[1], 0), bucket_verdict::wait);
+    assert_false(bucket_server_failed(b, 0, 0, "refused")); // three in a row, as ever
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(head_asks_once),
@@ -226,6 +265,8 @@ int main() {
         cmocka_unit_test(grant_without_waiter_goes_back),
         cmocka_unit_test(server_goes_down_after_failures_in_a_row_only),
         cmocka_unit_test(backoff_doubles_up_to_its_end_and_jitters_down),
+        cmocka_unit_test(paused_serves_nobody),
+        cmocka_unit_test(paused_waits_for_a_server_that_is_down),
         cmocka_unit_test(random_model),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
