@@ -99,6 +99,7 @@ static void accept(client_session *s, bool admin) {
     reply.features = l.features;
     reply.spid = session_spid(s);
     tds_login_answer_build(own_answer(s), reply, c->login_answer);
+    s->bucket = nullptr; // of the port that it came to
     log_info("console: login", {{"session", s->id},
                                 {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))},
                                 {"may", admin ? "everything" : "look"}});
@@ -281,13 +282,16 @@ static void answer_late(client_session *s) {
     }
 }
 
-void console_tick(proxy *root) {
+// One request may end other sessions: nothing is kept of the list meanwhile.
+static client_session *first_due(proxy *root) {
     session_list &all = root->sessions[static_cast<size_t>(session_state::console)];
-    for (client_session *s = list_front(all), *next = nullptr; s != nullptr; s = next) {
-        next = list_next(all, *s);
-        if (root->draining)
-            exchange_finish(s, "shutdown");
-        else if (!s->console->waits_for.empty() && console_pause_done(s))
-            answer_late(s);
-    }
+    for (client_session *s = list_front(all); s != nullptr; s = list_next(all, *s))
+        if (root->draining || (!s->console->waits_for.empty() && console_pause_done(s)))
+            return s;
+    return nullptr;
+}
+
+void console_tick(proxy *root) {
+    while (client_session *s = first_due(root))
+        root->draining ? exchange_finish(s, "shutdown") : answer_late(s);
 }

@@ -27,7 +27,7 @@ static constexpr console_column pools[] = {
 static constexpr console_column clients[] = {
     {{"session", bigint}, "Number of the session, for `KILL`; the log names it so."},
     {{"spid", integer}, "What the client was told as its `@@SPID`."},
-    {{"state", text, 12}, "`active`: between two requests or in one; `waiting`: in its bucket's queue; the others are in docs/architecture.md."},
+    {{"state", text, 12}, "`active`: between two requests or in one; `waiting`: in its bucket's queue; `console`: here; `relaying`: passthrough; else on its way in or out."},
     {{"bucket", text, 64}, "Its bucket; NULL while that is not known, and for the console."},
     {{"user", text, 64}, "Its user; NULL in passthrough."},
     {{"database", text, 64}, "Its database."},

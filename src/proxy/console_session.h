@@ -18,7 +18,7 @@
 #include "tds/packet_stream.h"
 
 inline constexpr size_t console_message_max = 64 * 1024; // payload of a request
-inline constexpr size_t console_prepared_max = 1000;     // statements of a session
+inline constexpr size_t console_prepared_max = 100;      // statements of a session
 
 struct console_session {
     bool admin = false; // else it may only look

@@ -252,5 +252,6 @@ void slots_server_failed(proxy *root, proxy_bucket *pb, const char *detail) {
         return;
     }
     log_error("server is down: circuit open, failing fast", fields);
-    slots_deny_all(root, pb, proxy_error::server_lost, "");
+    if (!pb->core.paused)
+        slots_deny_all(root, pb, proxy_error::server_lost, "");
 }

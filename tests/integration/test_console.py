@@ -77,11 +77,12 @@ def refused(t, proxy, user, password, **keys):
 
 # ---------------------------------------------------------------------------------------------------- login
 
-@cases(encrypt=["off", "login", "full", "strict", "no PRELOGIN"])
+@cases(encrypt=["off", "login", "login 7.1", "full", "strict", "no PRELOGIN"])
 def test_login(t, encrypt):
     """On any kind of connection; a wrong password is told as SQL Server tells it, and never written down."""
     _, proxy = scene(t)
-    keys = {"prelogin": False, "tds_version": TDS71} if encrypt == "no PRELOGIN" else {"encrypt": encrypt}
+    keys = {"no PRELOGIN": {"prelogin": False, "tds_version": TDS71}, "login 7.1": {"encrypt": "login", "tds_version": TDS71}}
+    keys = keys.get(encrypt, {"encrypt": encrypt})
     for who in (ADMIN, MONITOR):
         with console(t, proxy, who, **keys) as client:
             assert client.login_response.loginack["program"].startswith("Microsoft SQL Server")

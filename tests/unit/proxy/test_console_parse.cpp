@@ -16,7 +16,11 @@ static console_batch parse(std::string_view text) {
 }
 
 static std::string around(const char *front, const std::string &text, const char *back) {
-    return std::string(front).append(text).append(back);
+    std::string all;
+    all += front;
+    all += text;
+    all += back;
+    return all;
 }
 
 static std::string spell(const console_expression &e) {
