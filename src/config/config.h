@@ -68,6 +68,7 @@ struct proxy_config {
     uint64_t queue_timeout = 30'000; // 0: queueing is off
     uint32_t max_queue_size = 1000;
     uint64_t queue_poll = 500;
+    uint64_t fairness_interval = 500;
     uint64_t queue_notify = 0; // 0: nobody is told that it waits
     client_tls tls = client_tls::allow;
     std::string tls_cert_file;

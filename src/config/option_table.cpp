@@ -105,6 +105,10 @@ const option_row table[] = {
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "fairness_interval", .type = T::duration, .default_text = "500ms",
+     .max = minute, .target = AT(proxy_config, fairness_interval),
+     .help = "An instance whose clients wait for a slot tells the others so this often; one that holds more of them gives "
+             "one back, at most one in each interval. 0: instances keep what they have."},
     {.section = S::proxy, .name = "queue_notify", .type = T::duration, .default_text = "0", .max = day,
      .target = AT(proxy_config, queue_notify),
      .help = "A client whose request waits longer is told so by a message (50010, severity 0) ahead of the answer; 0: never. "
@@ -208,7 +212,6 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
-    later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
     later(S::proxy, "admin_password_file"),
     later(S::proxy, "monitor_user"),

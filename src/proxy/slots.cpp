@@ -87,6 +87,8 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
     bucket_cancel(pb->core, pb->warm_wait); // nobody shall stand behind it
     probe_slot_refused(root, pb);
     pools_make_room(root, pb);
+    if (const waiter *first = slots_first_client(pb); first != nullptr && pb->core.full)
+        coord_waiting(root->coordinator, index, proxy_now(root) - first->since);
     bool queueing_off = pb->core.limits.queue_timeout == 0;
     // With queueing off those stay for whom a slot is being taken over.
     while (!queueing_off || waitq_length(pb->core.queue) > pb->closing) {
@@ -152,7 +154,7 @@ static void on_shrink(void *user, uint32_t index, uint32_t surplus) {
     auto *root = static_cast<proxy *>(user);
     proxy_bucket *pb = bucket_at(user, index);
     if (pb->core.surplus != surplus)
-        log_info("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
+        log_debug("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
     pb->core.surplus = surplus;
     pools_give_back(pb); // at once: nothing may be attached above a fallback share meanwhile
     ask(root, pb);
