@@ -329,7 +329,7 @@ const option_row table[] = {
     {.section = S::bucket, .name = "health_probe", .type = T::choice, .default_text = "prelogin",
      .choices = health_probes, .target = AT(bucket_config, probe),
      .help = "How the server is checked: `login` logs in with the bucket's credentials, `prelogin` asks for its "
-             "PRELOGIN answer, `off` not at all."},
+             "PRELOGIN answer, `off` only while it is down."},
 
     // buckets[]: pooled server connections
     {.section = S::bucket, .name = "server_tls", .type = T::choice, .default_text = "prefer",

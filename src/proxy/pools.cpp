@@ -178,8 +178,12 @@ void pools_reset_failed(server_conn *c) {
 // ---- free connections ------------------------------------------------------------------------------------------
 
 static bool worth_keeping(const server_conn *c) {
-    bool wanted_back = c->bucket->closing < c->bucket->core.surplus;
-    return c->purpose == server_purpose::pooled && !c->unpoolable && !wanted_back && !c->root->stopping;
+    return c->purpose == server_purpose::pooled && !c->unpoolable && !c->root->stopping;
+}
+
+// The coordinator wants a slot back, or the server has more connections than it bears.
+static bool wanted_back(const proxy_bucket *pb) {
+    return pb->closing < pb->core.surplus || bucket_above_ceiling(pb->core, pb->closing);
 }
 
 // A client has been refused a slot of its own. Who has only just asked may still get one: nothing is closed for it.
@@ -203,6 +207,10 @@ void pools_put(server_conn *c) {
     proxy_bucket *pb = c->bucket;
     if (!worth_keeping(c)) {
         server_close(c, "not kept");
+        return;
+    }
+    if (wanted_back(pb)) {
+        retire(c, "slot wanted back");
         return;
     }
     // Not to be used by anybody now: after a pause, the coordinator may have given the slot to others.
@@ -372,7 +380,7 @@ void pools_warm_failed(server_conn *c, const char *why) {
 }
 
 void pools_give_back(proxy_bucket *pb) {
-    while (pb->closing < pb->core.surplus) {
+    while (wanted_back(pb)) {
         pool_member *m = pool_set_lru_idle(pb->pools, nullptr);
         if (m == nullptr)
             break;

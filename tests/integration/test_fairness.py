@@ -129,3 +129,25 @@ def test_without_fairness_everybody_keeps_what_he_has(t):
     late.wait_all(20)
     assert late.errors() == {50004: 1}, late.summary()
     load.stop()
+
+
+@timeout(60)
+def test_last_values_are_kept_when_a_connection_is_given_away(t):
+    """The next to come free is given, and with it went what its client may ask for next: @@IDENTITY was NULL then."""
+    redis, server = t.redis(), t.sqlserver()
+    with t.client(server) as direct:
+        direct.query("CREATE TABLE dbo.numbered (id int IDENTITY(5, 1), who varchar(9))")
+    bucket = t.bucket("b1", server, 2, queue_timeout="20s", health_probe="off")
+    keys = {"proxy": {"pool_mode": "transaction"}}
+    one, two = (t.proxy([bucket], redis=redis, **keys) for _ in range(2))
+    one.wait_ready_to_serve(), two.wait_ready_to_serve()
+    writers = [t.client(one) for _ in range(2)]
+    for number, writer in enumerate(writers):
+        writer.send(f"WAITFOR DELAY '00:00:01'; INSERT INTO dbo.numbered (who) VALUES ('{number}')")
+    wait_until(lambda: slots(redis, [one]) == [2], 10, "both slots in one place")
+    assert t.client(two).scalar("SELECT 9") == 9
+    wait_until(lambda: slots(redis, [one, two]) == [1, 1], 10, "one given away")
+    for number, writer in enumerate(writers):
+        writer.receive()
+        found = writer.scalar("SELECT @@IDENTITY")
+        assert writer.scalar(f"SELECT id FROM dbo.numbered WHERE who = '{number}'") == found, (number, found)
