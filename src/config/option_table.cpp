@@ -141,7 +141,8 @@ const option_row table[] = {
      .help = "TCP keepalive of every connection; 0: off."},
     {.section = S::proxy, .name = "dns_ttl", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, dns_ttl),
-     .help = "How long a resolved server name is used before it is asked again."},
+     .help = "How long a resolved server name is used before it is asked again. Connections to an address that it has not had "
+             "twice in a row are closed as they come free. 0: asked for every connection, and none is closed for it."},
     {.section = S::proxy, .name = "buffer_high", .type = T::size, .default_text = "64KiB", .min = 4 * kib,
      .max = 16 * mib, .target = AT(proxy_config, buffer_high),
      .help = "Reading from one side stops when so much waits to be written to the other."},

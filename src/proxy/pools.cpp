@@ -209,8 +209,8 @@ void pools_put(server_conn *c) {
         server_close(c, "not kept");
         return;
     }
-    if (wanted_back(pb)) {
-        retire(c, "slot wanted back");
+    if (wanted_back(pb) || pool_expired(c->member, proxy_now(c->root))) {
+        retire(c, wanted_back(pb) ? "slot wanted back" : "lifetime");
         return;
     }
     // Not to be used by anybody now: after a pause, the coordinator may have given the slot to others.
@@ -316,6 +316,28 @@ void pools_make_room(proxy *root, proxy_bucket *pb) {
             return;
         retire(conn_of(m), "slot taken over");
     }
+}
+
+static bool has_moved(const server_conn *c) {
+    sockaddr_storage peer{};
+    return c->member.pool != nullptr && c->connected && !c->route && net_conn_peer(&c->conn.conn, peer) &&
+           !net_target_has(&c->bucket->target, peer);
+}
+
+void pools_server_moved(proxy *root, proxy_bucket *pb) {
+    uint32_t moved = 0;
+    for (server_state state : {server_state::idle, server_state::serving, server_state::working}) {
+        server_list &all = root->servers[static_cast<size_t>(state)];
+        for (server_conn *c = list_front(all); c != nullptr; c = list_next(all, *c)) {
+            if (c->bucket != pb || pool_expired(c->member, 1) || !has_moved(c))
+                continue;
+            pool_expire(c->member);
+            ++moved;
+        }
+    }
+    if (moved > 0)
+        log_info("the server's name has another address: connections to the old one are closed as they come free",
+                 {{"bucket", pb->core.id}, {"host", pb->target.host}, {"connections", moved}});
 }
 
 void pools_close_idle(proxy *, proxy_bucket *pb, const char *reason) {
