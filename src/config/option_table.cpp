@@ -51,6 +51,7 @@ constexpr option_choice procedure_modes[] = {
     {"pin", static_cast<uint8_t>(opaque_procedures::pin)},
     {nullptr},
 };
+constexpr option_choice session_state_modes[] = {{"off", false}, {"use", true}, {nullptr}};
 constexpr option_choice last_values_modes[] = {{"off", false}, {"keep", true}, {nullptr}};
 constexpr option_choice key_extras[] = {{"application_name", true}, {nullptr}};
 constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
@@ -371,6 +372,10 @@ const option_row table[] = {
     {.section = S::bucket, .name = "pin_procedures", .type = T::pattern_list, .default_text = "[]",
      .target = AT(bucket_config, pin_procedures),
      .help = "Transaction mode: procedures that pin in any case: names or patterns with `*` and `?`."},
+    {.section = S::bucket, .name = "session_state", .type = T::choice, .default_text = "use",
+     .choices = session_state_modes, .target = AT(bucket_config, session_state),
+     .help = "What servers that offer SESSIONRECOVERY tell of a session's state: a change that its requests do not explain is "
+             "read back, state that could not be had elsewhere pins (`session_state`). `off`: not asked for."},
     {.section = S::bucket, .name = "last_values", .type = T::choice, .default_text = "keep",
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "

@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "proxy/server_login.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
 #include "proxy/slots.h"
 #include "tds/error_number.h"
 #include "tds/login7_build.h"
@@ -42,6 +43,13 @@ static bool multiplexes(const server_conn *c) {
     return c->purpose == server_purpose::dedicated && c->client->talk->mars != nullptr;
 }
 
+// The server tells then of changes to the session's state, and of state that no session could be given elsewhere.
+static void ask_for_session_state(const server_conn *c, std::vector<uint8_t> &features) {
+    static constexpr uint8_t session_recovery[] = {tds_feature_session_recovery, 0, 0, 0, 0};
+    if (sharing_mode(c->bucket) && c->bucket->conf->session_state)
+        features.insert(features.end(), std::begin(session_recovery), std::end(session_recovery));
+}
+
 static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
     static constexpr uint8_t dedicated_features[] = {tds_feature_fedauth,
                                                      tds_feature_column_encryption,
@@ -57,6 +65,8 @@ static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
     std::vector<uint8_t> features =
         tds_features_keep(c->who->features, dedicated ? std::span<const uint8_t>(dedicated_features)
                                                       : std::span<const uint8_t>(tds_stream_features));
+    if (!dedicated)
+        ask_for_session_state(c, features);
     bool strict = c->bucket->conf->tls == server_tls::strict;
     if (strict || r.version == tds_8_0)
         r.version = strict ? tds_8_0 : tds_7_4;
