@@ -340,6 +340,11 @@ void pools_server_moved(proxy *root, proxy_bucket *pb) {
                  {{"bucket", pb->core.id}, {"host", pb->target.host}, {"connections", moved}});
 }
 
+void pools_retire_idle(proxy_bucket *pb, const char *reason) {
+    while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
+        retire(conn_of(m), reason);
+}
+
 void pools_close_idle(proxy *, proxy_bucket *pb, const char *reason) {
     while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
         server_close(conn_of(m), reason);
