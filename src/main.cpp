@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "http/http.h"
 #include "proxy/proxy.h"
+#include "proxy/reload.h"
 #include "proxy/snapshot.h"
 
 enum exit_status { exit_ok = 0, exit_bad_config = 1, exit_start_failed = 2 };
@@ -45,7 +46,7 @@ static constexpr const char *usage =
     "  -h, --help           print this and exit\n"
     "\n"
     "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
-    "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads the certificate files again.\n"
+    "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads both files again.\n"
     "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
 
 // Fills `out`; returns an exit status, or -1 to go on.
@@ -120,6 +121,7 @@ static void notify_systemd(const char *state) {
 }
 
 struct app {
+    options args;
     uv_loop_t loop{};
     std::unique_ptr<config> conf;
     metrics *registry = nullptr;
@@ -145,19 +147,44 @@ static void on_stopped(void *user) {
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
 }
 
-// What can change without a restart in this version: the certificate.
-static void reload(app *a) {
+static void configure_log(const config &conf) {
+    log_level level = log_level::info;
+    log_level_parse(conf.proxy.log_level, level);
+    log_configure(level, conf.proxy.log_json, conf.proxy.instance_id);
+}
+
+// Both files again. One that is not sound changes nothing.
+static bool reload(void *user, std::string &error) {
+    auto *a = static_cast<app *>(user);
+    std::vector<std::string> errors, warnings;
+    auto fresh = config_load(a->args.proxy_file, a->args.buckets_file, errors, warnings);
+    for (const std::string &w : warnings)
+        log_warn("reload", {{"warning", w}});
+    for (const std::string &e : errors)
+        log_error("reload", {{"error", e}});
+    if (fresh == nullptr) {
+        error = errors.front();
+        return false;
+    }
+    if (!reload_apply(a->root, *a->conf, std::move(fresh), error))
+        return false;
+    configure_log(*a->conf);
+    log_set_instance(a->root->instance_id);
+    return true;
+}
+
+static void reload_by_signal(app *a) {
     std::string error;
-    if (proxy_reload_certificates(a->root, error))
-        log_info("SIGHUP: certificate files read again; the configuration is read at start only");
-    else
-        log_error("SIGHUP: the old certificate stays", {{"error", error}});
+    notify_systemd("RELOADING=1");
+    if (!proxy_reload(a->root, error))
+        log_error("reload failed: the configuration stays as it was", {{"error", error}});
+    notify_systemd("READY=1");
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
     auto *a = static_cast<app *>(handle->data);
     if (number == SIGHUP) {
-        reload(a);
+        reload_by_signal(a);
         return;
     }
     log_info("signal: shutdown", {{"signal", number}});
@@ -193,6 +220,8 @@ static bool start(app *a, std::string &error) {
         http_stop(a->http);
         return false;
     }
+    a->root->reload = reload;
+    a->root->reload_user = a;
     a->root->publish = publish;
     a->root->publish_user = a;
     publish(a, a->root);
@@ -229,22 +258,19 @@ static int run(app *a) {
 }
 
 int main(int argc, char **argv) {
-    options o;
-    int status = parse_arguments(argc, argv, o);
+    app a;
+    int status = parse_arguments(argc, argv, a.args);
     if (status >= 0)
         return status;
-    app a;
-    a.conf = load(o);
+    a.conf = load(a.args);
     if (a.conf == nullptr)
         return exit_bad_config;
-    if (o.check_only) {
+    if (a.args.check_only) {
         printf("configuration is sound: %zu bucket(s)\n", a.conf->buckets.size());
         config_wipe(*a.conf);
         return exit_ok;
     }
-    log_level level = log_level::info;
-    log_level_parse(a.conf->proxy.log_level, level);
-    log_configure(level, a.conf->proxy.log_json, a.conf->proxy.instance_id);
+    configure_log(*a.conf);
     signal(SIGPIPE, SIG_IGN);
     forbid_dumps();
     raise_descriptor_limit();
