@@ -1,10 +1,10 @@
 // What a reload changes, what it leaves alone, and what it says of that.
-#include "cmocka_cpp.h"
-
 #include <string>
 
 #include "config/option_table.h"
 #include "config/reconcile.h"
+
+#include "cmocka_cpp.h" // last: it defines fail()
 
 using kind = config_change::kind;
 
