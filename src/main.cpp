@@ -14,13 +14,11 @@
 #include <getopt.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "base/metric_table.h"
+#include "base/systemd.h"
 #include "config/config.h"
 #include "http/http.h"
 #include "proxy/proxy.h"
@@ -101,25 +99,6 @@ static void forbid_dumps() {
 #endif
 }
 
-// sd_notify's protocol: one datagram to the socket that systemd names; nothing happens without it.
-static void notify_systemd(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    sockaddr_un address{};
-    if (path == nullptr || strlen(path) < 2 || strlen(path) >= sizeof address.sun_path)
-        return;
-    address.sun_family = AF_UNIX;
-    memcpy(address.sun_path, path, strlen(path));
-    socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + strlen(path));
-    if (path[0] == '@')
-        address.sun_path[0] = '\0';
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), size) < 0)
-        log_warn("systemd cannot be notified", {{"error", strerror(errno)}});
-    close(fd);
-}
-
 struct app {
     options args;
     uv_loop_t loop{};
@@ -128,6 +107,7 @@ struct app {
     http_server *http = nullptr;
     proxy *root = nullptr;
     uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t watchdog; // tells systemd that the loop turns
 };
 
 static void publish(void *user, proxy *root) {
@@ -145,6 +125,15 @@ static void on_stopped(void *user) {
     auto *a = static_cast<app *>(user);
     for (uv_signal_t *s : {&a->terminate, &a->interrupt, &a->hangup})
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&a->watchdog), nullptr);
+}
+
+// Twice in the time that systemd waits.
+static void start_watchdog(app *a) {
+    uv_timer_init(&a->loop, &a->watchdog);
+    if (uint64_t interval = systemd_watchdog_interval(); interval > 1)
+        uv_timer_start(
+            &a->watchdog, [](uv_timer_t *) { systemd_notify("WATCHDOG=1"); }, interval / 2, interval / 2);
 }
 
 static void configure_log(const config &conf) {
@@ -175,10 +164,10 @@ static bool reload(void *user, std::string &error) {
 
 static void reload_by_signal(app *a) {
     std::string error;
-    notify_systemd("RELOADING=1");
+    systemd_notify_reloading();
     if (!proxy_reload(a->root, error))
         log_error("reload failed: the configuration stays as it was", {{"error", error}});
-    notify_systemd("READY=1");
+    systemd_notify("READY=1");
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -192,7 +181,7 @@ static void on_signal(uv_signal_t *handle, int number) {
         proxy_drain_now(a->root);
         return;
     }
-    notify_systemd("STOPPING=1");
+    systemd_notify("STOPPING=1");
     proxy_drain(a->root, on_stopped, a);
 }
 
@@ -215,7 +204,7 @@ static bool start(app *a, std::string &error) {
         a->registry, error);
     if (a->http == nullptr)
         return false;
-    a->root = proxy_start(&a->loop, *a->conf, a->registry, error);
+    a->root = proxy_start(&a->loop, *a->conf, a->registry, systemd_take_sockets(), error);
     if (a->root == nullptr) {
         http_stop(a->http);
         return false;
@@ -235,6 +224,7 @@ static int run(app *a) {
         return exit_start_failed;
     }
     a->registry = metrics_create();
+    start_watchdog(a);
     watch_signals(a); // first: a signal that comes before the loop runs waits for it
     if (!start(a, error)) {
         log_error("start failed", {{"error", error}});
@@ -244,7 +234,7 @@ static int run(app *a) {
         uv_loop_close(&a->loop);
         return exit_start_failed;
     }
-    notify_systemd("READY=1");
+    systemd_notify("READY=1");
     log_info("tdsbouncer started", {{"version", TDSBOUNCER_VERSION}, {"buckets", a->conf->buckets.size()}});
     uv_run(&a->loop, UV_RUN_DEFAULT);
     http_stop(a->http);

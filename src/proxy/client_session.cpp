@@ -244,8 +244,6 @@ void session_slot_denied(client_session *s, proxy_error error, const char *detai
 }
 
 void session_request_slot(client_session *s) {
-    if (s->root->draining && s->need == session_need::request)
-        return session_slot_denied(s, proxy_error::shutdown, "");
     if (s->bucket->removed)
         return session_slot_denied(s, proxy_error::no_bucket, "the bucket has been removed");
     session_move(s, session_state::waiting);

@@ -200,6 +200,8 @@ static void server_read(client_session *s) {
         session_check_idle(s, proxy_now(s->root)); // one that always has a request under way is found here only
     if (s->state == session_state::active && iobuf_size(s->in) > 0)
         exchange_go_on(s);
+    else if (s->root->draining && exchange_at_rest(s)) // before its client asks again
+        session_close(s, "shutdown");
 }
 
 void exchange_server_event(server_conn *c, unsigned events) {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <random>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "proxy/login_record.h"
 #include "proxy/maintenance.h"
@@ -168,7 +170,10 @@ bool setup_listener(proxy *root, uint16_t port, uint32_t tag, std::string &error
     const proxy_config &conf = root->conf->proxy;
     l->owner = root;
     l->tag = tag;
-    if (net_listen(root->loop, l.get(), conf.listen_addr, port, conf.reuse_port, on_accept, error) != 0)
+    int given = net_take_listening(root->given_sockets, port);
+    int rc = given >= 0 ? net_listen_on(root->loop, l.get(), given, on_accept, error)
+                        : net_listen(root->loop, l.get(), conf.listen_addr, port, conf.reuse_port, on_accept, error);
+    if (rc != 0)
         return false;
     log_info("listening",
              {{"address", conf.listen_addr},
@@ -185,6 +190,11 @@ static bool open_listeners(proxy *root, std::string &error) {
     for (auto &pb : root->buckets)
         if (pb->conf->listen_port != 0 && !setup_listener(root, pb->conf->listen_port, pb->core.index, error))
             return false;
+    for (int unused : root->given_sockets) {
+        log_warn("a socket was given whose port no listener has", {{"descriptor", unused}});
+        close(unused);
+    }
+    root->given_sockets.clear();
     return true;
 }
 
@@ -289,10 +299,14 @@ static void forget_listener(net_listener *l) {
     --static_cast<proxy *>(l->owner)->listeners_open;
 }
 
+// Who is in the kernel's queue is let in first: a connection that nobody accepts would be lost without a word.
 static void close_listeners(proxy *root) {
-    for (auto &l : root->listeners)
-        if (l->fd >= 0)
-            net_listener_close(l.get(), forget_listener);
+    for (auto &l : root->listeners) {
+        if (l->fd < 0)
+            continue;
+        net_listener_empty(l.get());
+        net_listener_close(l.get(), forget_listener);
+    }
 }
 
 // A start that failed half-way: of ours only listeners may be open. The loop runs for their close callbacks.
@@ -304,11 +318,14 @@ static proxy *start_failed(proxy *root) {
     return nullptr;
 }
 
-proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::string &error) {
+proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::vector<int> given_sockets,
+                   std::string &error) {
     auto *root = new proxy;
     root->loop = loop;
     loop->data = &root->clock;
     root->conf = &conf;
+    root->given_sockets = std::move(given_sockets);
+    root->ports_given = !root->given_sockets.empty();
     root->metrics = m;
     root->instance_id = conf.proxy.instance_id;
     root->random.seed(std::random_device{}());
@@ -355,10 +372,12 @@ void proxy_drain(proxy *root, void (*stopped)(void *), void *user) {
     log_info("shutdown: draining",
              {{"sessions", proxy_session_count(root)}, {"timeout_ms", root->conf->proxy.shutdown_timeout}});
     for (auto &pb : root->buckets) {
-        slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
+        slots_deny_newcomers(root, pb.get(), proxy_error::shutdown, "");
         while (client_session *s = list_front(pb->admission))
             session_slot_denied(s, proxy_error::shutdown, "");
     }
+    if (root->conf->proxy.reuse_port || root->ports_given)
+        close_listeners(root); // another process has the ports, or will
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
 }
@@ -394,11 +413,14 @@ static void coordinator_stopped(void *user) {
 void proxy_drain_tick(proxy *root) {
     if (!root->draining || root->stopping)
         return;
+    session_close_resting(root, nullptr, "shutdown");
     bool overdue = proxy_now(root) >= root->drain_deadline;
     if (proxy_session_count(root) > 0 && !overdue)
         return;
     root->stopping = true;
     close_listeners(root);
+    for (auto &pb : root->buckets)
+        slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
     close_sessions(root);
     close_servers(root);
     proxy_drain_step(root);

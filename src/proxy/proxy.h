@@ -146,6 +146,8 @@ struct proxy {
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
     std::vector<std::unique_ptr<net_listener>> listeners;
     size_t listeners_open = 0;
+    std::vector<int> given_sockets; // until each has its listener
+    bool ports_given = false;       // by socket activation: they are not ours to close for good
 
     slab<client_session> session_slab;
     slab<server_conn> server_slab;
@@ -213,9 +215,11 @@ void proxy_stay_awake(proxy *p);
 int32_t proxy_routed_index(const proxy *p, const proxy_bucket *);
 
 // Sets up buckets, coordinator, listeners. `conf`, `metrics` must outlive it. Null with the reason in `error`.
-proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::string &error);
-// No new sessions (they are answered 50008), waiters too; sessions under way may end by themselves until
-// shutdown_timeout, then they are closed, slots are given back, the instance deregisters and `stopped` is called.
+// `given_sockets`: listening already (socket activation); each is used for the port that it is bound to.
+proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::vector<int> given_sockets, std::string &error);
+// No new sessions: they are answered 50008, or find the port closed where another process has it. Sessions at rest are
+// closed; requests and transactions under way may end until shutdown_timeout, then the rest is closed, slots are given
+// back, the instance deregisters and `stopped` is called.
 void proxy_drain(proxy *, void (*stopped)(void *user), void *user);
 // The drain's deadline is now.
 void proxy_drain_now(proxy *);
