@@ -51,6 +51,7 @@ constexpr option_choice procedure_modes[] = {
     {"pin", static_cast<uint8_t>(opaque_procedures::pin)},
     {nullptr},
 };
+constexpr option_choice session_state_modes[] = {{"off", false}, {"use", true}, {nullptr}};
 constexpr option_choice last_values_modes[] = {{"off", false}, {"keep", true}, {nullptr}};
 constexpr option_choice key_extras[] = {{"application_name", true}, {nullptr}};
 constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
@@ -72,17 +73,17 @@ option_target redis_addr(void *section) {
 const option_row table[] = {
     // proxy: where it listens
     {.section = S::proxy, .name = "listen_addr", .type = T::ip, .default_text = "0.0.0.0",
-     .target = AT(proxy_config, listen_addr),
+     .flags = option_restart, .target = AT(proxy_config, listen_addr),
      .help = "Address that clients connect to, on every TDS port."},
-    {.section = S::proxy, .name = "listen_port", .type = T::number, .min = 1, .max = 65535, .flags = option_required,
+    {.section = S::proxy, .name = "listen_port", .type = T::number, .min = 1, .max = 65535, .flags = option_required | option_restart,
      .target = AT(proxy_config, listen_port),
      .help = "The shared TDS port. Its clients are routed by their login; in passthrough by TLS SNI or to "
              "`default_bucket`."},
     {.section = S::proxy, .name = "reuse_port", .type = T::boolean, .default_text = "false",
-     .target = AT(proxy_config, reuse_port),
+     .flags = option_restart, .target = AT(proxy_config, reuse_port),
      .help = "Sets SO_REUSEPORT, so that several processes may share the TDS ports."},
     {.section = S::proxy, .name = "instance_id", .type = T::name, .default_text = "",
-     .target = AT(proxy_config, instance_id),
+     .flags = option_restart, .target = AT(proxy_config, instance_id),
      .help = "Name of this instance in Redis, health and metrics; the host name when empty. `PROXY_INSTANCE_ID` "
              "overrides it."},
     {.section = S::proxy, .name = "default_bucket", .type = T::name, .default_text = "",
@@ -92,7 +93,7 @@ const option_row table[] = {
 
     // proxy: how it serves
     {.section = S::proxy, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice,
-     .default_text = "transaction", .choices = pool_modes, .target = AT(proxy_config, mode),
+     .default_text = "transaction", .choices = pool_modes, .flags = option_restart, .target = AT(proxy_config, mode),
      .help = "How server connections are shared. `transaction`: each held for one request or transaction, or a pin. "
              "`session`: for a client's whole session, then cleaned. `passthrough`: end to end, never shared."},
     {.section = S::proxy, .name = "queue_timeout", .type = T::duration, .default_text = "30s", .max = day,
@@ -105,6 +106,10 @@ const option_row table[] = {
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "fairness_interval", .type = T::duration, .default_text = "500ms",
+     .max = minute, .target = AT(proxy_config, fairness_interval),
+     .help = "An instance whose clients wait for a slot tells the others so this often; one that holds more of them gives "
+             "one back, at most one in each interval. 0: instances keep what they have."},
     {.section = S::proxy, .name = "queue_notify", .type = T::duration, .default_text = "0", .max = day,
      .target = AT(proxy_config, queue_notify),
      .help = "A client whose request waits longer is told so by a message (50010, severity 0) ahead of the answer; 0: never. "
@@ -137,12 +142,13 @@ const option_row table[] = {
      .help = "TCP keepalive of every connection; 0: off."},
     {.section = S::proxy, .name = "dns_ttl", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, dns_ttl),
-     .help = "How long a resolved server name is used before it is asked again."},
+     .help = "How long a resolved server name is used before it is asked again. Connections to an address that it has not had "
+             "twice in a row are closed as they come free. 0: asked for every connection, and none is closed for it."},
     {.section = S::proxy, .name = "buffer_high", .type = T::size, .default_text = "64KiB", .min = 4 * kib,
-     .max = 16 * mib, .target = AT(proxy_config, buffer_high),
+     .max = 16 * mib, .flags = option_restart, .target = AT(proxy_config, buffer_high),
      .help = "Reading from one side stops when so much waits to be written to the other."},
     {.section = S::proxy, .name = "buffer_low", .type = T::size, .default_text = "16KiB", .min = 1 * kib,
-     .max = 16 * mib, .target = AT(proxy_config, buffer_low),
+     .max = 16 * mib, .flags = option_restart, .target = AT(proxy_config, buffer_low),
      .help = "... and goes on below this."},
     {.section = S::proxy, .name = "shutdown_timeout", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, shutdown_timeout),
@@ -166,7 +172,7 @@ const option_row table[] = {
 
     // proxy: its own TLS, for what it answers by itself
     {.section = S::proxy, .name = "client_tls", .type = T::choice, .default_text = "allow",
-     .choices = client_tls_modes, .target = AT(proxy_config, tls),
+     .choices = client_tls_modes, .flags = option_restart, .target = AT(proxy_config, tls),
      .help = "TLS towards clients: forbidden, as the client wants, or demanded. Sessions in passthrough negotiate with "
              "the server."},
     {.section = S::proxy, .name = "tls_cert_file", .type = T::file, .default_text = "",
@@ -190,22 +196,22 @@ const option_row table[] = {
      .max = hour, .target = AT(proxy_config, health_check_interval),
      .help = "How often Redis and every bucket are checked for `/health`."},
     {.section = S::proxy, .name = "health_listen_addr", .type = T::ipv4, .default_text = "0.0.0.0",
-     .target = AT(proxy_config, health_listen_addr),
+     .flags = option_restart, .target = AT(proxy_config, health_listen_addr),
      .help = "Address of the two HTTP ports (IPv4)."},
     {.section = S::proxy, .name = "health_check_port", .type = T::number, .default_text = "8080", .max = 65535,
-     .target = AT(proxy_config, health_check_port),
+     .flags = option_restart, .target = AT(proxy_config, health_check_port),
      .help = "HTTP port of `/health`; 0: off."},
     {.section = S::proxy, .name = "metrics_port", .type = T::number, .default_text = "9090", .max = 65535,
-     .target = AT(proxy_config, metrics_port),
+     .flags = option_restart, .target = AT(proxy_config, metrics_port),
      .help = "HTTP port of `/metrics`; may equal `health_check_port`; 0: off."},
     {.section = S::proxy, .name = "http_threads", .type = T::number, .default_text = "2", .min = 1, .max = 64,
-     .target = AT(proxy_config, http_threads),
+     .flags = option_restart, .target = AT(proxy_config, http_threads),
      .help = "Threads that answer HTTP."},
     {.section = S::proxy, .name = "log_level", .type = T::choice, .default_text = "info", .choices = log_levels,
      .target = AT(proxy_config, log_level),
      .help = "Least important event that is logged."},
     {.section = S::proxy, .name = "log_format", .type = T::choice, .default_text = "text", .choices = log_formats,
-     .target = AT(proxy_config, log_json),
+     .flags = option_restart, .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
     // proxy: the admin console
@@ -224,52 +230,51 @@ const option_row table[] = {
      .target = AT(proxy_config, monitor_password),
      .help = "File that holds the password instead."},
 
-    later(S::proxy, "fairness_interval"),
     later(S::proxy, "rate_limit"),
 
     // redis
-    {.section = S::redis, .name = "addr", .type = T::host_port, .default_text = "redis:6379", .target = redis_addr,
+    {.section = S::redis, .name = "addr", .type = T::host_port, .default_text = "redis:6379", .flags = option_restart, .target = redis_addr,
      .help = "Redis server, `host:port`. Not used with `sentinels`."},
-    {.section = S::redis, .name = "username", .target = AT(redis_config, username),
+    {.section = S::redis, .name = "username", .flags = option_restart, .target = AT(redis_config, username),
      .help = "User of Redis ACLs."},
-    {.section = S::redis, .name = "password", .type = T::secret, .target = AT(redis_config, password),
+    {.section = S::redis, .name = "password", .type = T::secret, .flags = option_restart, .target = AT(redis_config, password),
      .help = "Password of Redis."},
-    {.section = S::redis, .name = "password_file", .type = T::secret_file, .target = AT(redis_config, password),
+    {.section = S::redis, .name = "password_file", .type = T::secret_file, .flags = option_restart, .target = AT(redis_config, password),
      .help = "File that holds the password instead."},
     {.section = S::redis, .name = "db", .type = T::number, .default_text = "0", .max = 1'000'000,
-     .target = AT(redis_config, db),
+     .flags = option_restart, .target = AT(redis_config, db),
      .help = "Number of the Redis database."},
     {.section = S::redis, .name = "pool_size", .type = T::number, .default_text = "1", .min = 1, .max = 10'000,
-     .target = AT(redis_config, pool_size),
+     .flags = option_restart, .target = AT(redis_config, pool_size),
      .help = "Accepted for old files; one pipelined connection is used."},
     {.section = S::redis, .name = "dial_timeout", .type = T::duration, .default_text = "5s", .min = 10, .max = hour,
-     .target = AT(redis_config, dial_timeout),
+     .flags = option_restart, .target = AT(redis_config, dial_timeout),
      .help = "Longest time to connect."},
     {.section = S::redis, .name = "read_timeout", .type = T::duration, .default_text = "3s", .min = 10, .max = hour,
-     .target = AT(redis_config, read_timeout),
+     .flags = option_restart, .target = AT(redis_config, read_timeout),
      .help = "Longest wait for a reply; then the connection is given up."},
     {.section = S::redis, .name = "write_timeout", .type = T::duration, .default_text = "3s", .min = 10, .max = hour,
-     .target = AT(redis_config, write_timeout),
+     .flags = option_restart, .target = AT(redis_config, write_timeout),
      .help = "Longest time to send a command."},
     {.section = S::redis, .name = "heartbeat_interval", .type = T::duration, .default_text = "10s", .min = 100,
-     .max = hour, .target = AT(redis_config, heartbeat_interval),
+     .max = hour, .flags = option_restart, .target = AT(redis_config, heartbeat_interval),
      .help = "How often this instance says it is alive."},
     {.section = S::redis, .name = "heartbeat_ttl", .type = T::duration, .default_text = "30s", .min = 200,
-     .max = day, .target = AT(redis_config, heartbeat_ttl),
+     .max = day, .flags = option_restart, .target = AT(redis_config, heartbeat_ttl),
      .help = "An instance silent for so long is dead and its slots are freed. At least twice the interval."},
     {.section = S::redis, .name = "key_prefix", .type = T::text, .default_text = "proxy",
-     .target = AT(redis_config, key_prefix),
+     .flags = option_restart, .target = AT(redis_config, key_prefix),
      .help = "First part of every key; `{proxy}` on Redis Cluster keeps all keys in one hash slot."},
     {.section = S::redis, .name = "sentinels", .type = T::host_port_list, .default_text = "[]",
-     .target = AT(redis_config, sentinels),
+     .flags = option_restart, .target = AT(redis_config, sentinels),
      .help = "Sentinels, each `host:port`; they are asked where the master is."},
-    {.section = S::redis, .name = "master_name", .target = AT(redis_config, master_name),
+    {.section = S::redis, .name = "master_name", .flags = option_restart, .target = AT(redis_config, master_name),
      .help = "Name of the master that the Sentinels watch."},
     {.section = S::redis, .name = "sentinel_password", .type = T::secret,
-     .target = AT(redis_config, sentinel_password),
+     .flags = option_restart, .target = AT(redis_config, sentinel_password),
      .help = "Password of the Sentinels."},
     {.section = S::redis, .name = "sentinel_password_file", .type = T::secret_file,
-     .target = AT(redis_config, sentinel_password),
+     .flags = option_restart, .target = AT(redis_config, sentinel_password),
      .help = "File that holds the Sentinels' password instead."},
 
     // fallback
@@ -304,13 +309,13 @@ const option_row table[] = {
      .flags = option_required, .target = AT(bucket_config, max_connections),
      .help = "Most server connections of this bucket, over all instances."},
     {.section = S::bucket, .name = "listen_port", .type = T::number, .default_text = "0", .max = 65535,
-     .target = AT(bucket_config, listen_port),
+     .flags = option_restart, .target = AT(bucket_config, listen_port),
      .help = "A TDS port of its own, which needs no routing; 0: none."},
     {.section = S::bucket, .name = "aliases", .type = T::host_list, .default_text = "[]",
      .target = AT(bucket_config, aliases),
      .help = "Other host names of the bucket (Login7 ServerName, TLS SNI)."},
     {.section = S::bucket, .name = "pool_mode", .alias = "pinning_mode", .type = T::choice, .default_text = "",
-     .choices = pool_modes, .flags = option_inherits, .target = AT(bucket_config, mode),
+     .choices = pool_modes, .flags = option_inherits | option_restart, .target = AT(bucket_config, mode),
      .help = "As proxy.pool_mode."},
     {.section = S::bucket, .name = "queue_timeout", .type = T::duration, .default_text = "", .max = day,
      .flags = option_inherits, .target = AT(bucket_config, queue_timeout),
@@ -338,7 +343,7 @@ const option_row table[] = {
     {.section = S::bucket, .name = "health_probe", .type = T::choice, .default_text = "prelogin",
      .choices = health_probes, .target = AT(bucket_config, probe),
      .help = "How the server is checked: `login` logs in with the bucket's credentials, `prelogin` asks for its "
-             "PRELOGIN answer, `off` not at all."},
+             "PRELOGIN answer, `off` only while it is down."},
 
     // buckets[]: pooled server connections
     {.section = S::bucket, .name = "server_tls", .type = T::choice, .default_text = "prefer",
@@ -379,6 +384,10 @@ const option_row table[] = {
     {.section = S::bucket, .name = "pin_procedures", .type = T::pattern_list, .default_text = "[]",
      .target = AT(bucket_config, pin_procedures),
      .help = "Transaction mode: procedures that pin in any case: names or patterns with `*` and `?`."},
+    {.section = S::bucket, .name = "session_state", .type = T::choice, .default_text = "use",
+     .choices = session_state_modes, .target = AT(bucket_config, session_state),
+     .help = "What servers that offer SESSIONRECOVERY tell of a session's state: a change that its requests do not explain is "
+             "read back, state that could not be had elsewhere pins (`session_state`). `off`: not asked for."},
     {.section = S::bucket, .name = "last_values", .type = T::choice, .default_text = "keep",
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "

@@ -63,7 +63,7 @@ static constexpr console_column buckets[] = {
     {{"port", integer}, "Port of its server."},
     {{"mode", text, 12}, "`pool_mode`."},
     {{"paused", integer}, "1 after `PAUSE`."},
-    {{"health", text, 8}, "`up`, `down`: clients are told at once, or `unknown`."},
+    {{"health", text, 8}, "`up`, `down`: clients are told at once, `unknown`, or `removed` by a reload."},
     {{"clients", integer}, "Client sessions on this instance."},
     {{"waiting", integer}, "Those in the queue."},
     {{"used", integer}, "Slots that this instance holds: server connections, idle and closing ones too."},
@@ -112,6 +112,7 @@ static constexpr console_column config_columns[] = {
     {{"name", text, 32}, "The key, as in docs/configuration.md."},
     {{"value", text, 256}, "Its value; of a secret only whether there is one."},
     {{"default", text, 64}, "Its default; NULL: it must be given, or is proxy's."},
+    {{"reload", integer}, "1: `RELOAD` takes a new value; 0: only a restart does."},
 };
 static constexpr console_column version_columns[] = {
     {{"version", text, 32}, "Version of tdsbouncer."},
@@ -192,7 +193,7 @@ void console_fail(console_call &call, int32_t error, std::string what) {
 
 proxy_bucket *console_bucket(proxy *root, std::string_view id) {
     for (auto &pb : root->buckets)
-        if (pb->core.id.size() == id.size() && strncasecmp(pb->core.id.data(), id.data(), id.size()) == 0)
+        if (!pb->gone && pb->core.id.size() == id.size() && strncasecmp(pb->core.id.data(), id.data(), id.size()) == 0)
             return pb.get();
     return nullptr;
 }
@@ -200,7 +201,7 @@ proxy_bucket *console_bucket(proxy *root, std::string_view id) {
 std::vector<proxy_bucket *> console_chosen(const console_call &call) {
     std::vector<proxy_bucket *> all;
     for (auto &pb : call.root->buckets)
-        if (call.bucket == nullptr || pb.get() == call.bucket)
+        if (!pb->gone && (call.bucket == nullptr || pb.get() == call.bucket))
             all.push_back(pb.get());
     return all;
 }

@@ -20,7 +20,7 @@ void console_pause(console_call &call) {
             c.paused_by_it.push_back(pb->core.id);
         c.waits_for.push_back(pb->core.id);
         bucket_pause(pb->core);
-        pools_pause(pb);
+        pools_retire_idle(pb, "paused");
     }
 }
 

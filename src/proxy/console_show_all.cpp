@@ -50,7 +50,7 @@ static void show_bucket(console_call &call, const proxy_bucket *pb, uint32_t cli
     console_number(call, pb->target.port);
     console_text(call, mode_name(pb->conf->mode));
     console_number(call, b.paused);
-    console_text(call, health_name(b.health));
+    console_text(call, pb->removed ? "removed" : health_name(b.health));
     console_number(call, clients);
     console_number(call, waitq_length(b.queue));
     console_number(call, b.used);
@@ -143,6 +143,7 @@ static void show_option(console_call &call, const option_row &row, const void *s
     console_text(call, row.name);
     console_text(call, option_show(row, section));
     no_default ? console_null(call) : console_text(call, row.default_text);
+    console_number(call, (row.flags & option_restart) == 0);
 }
 
 static void show_section(console_call &call, option_section which, const void *section, std::string_view bucket) {
@@ -159,7 +160,7 @@ void console_show_config(console_call &call) {
         show_section(call, option_section::redis, &conf.redis, "");
         show_section(call, option_section::fallback, &conf.fallback, "");
     }
-    for (const auto &pb : call.root->buckets)
+    for (const proxy_bucket *pb : console_chosen(call))
         show_section(call, option_section::bucket, pb->conf, pb->core.id);
 }
 

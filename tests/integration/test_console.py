@@ -24,7 +24,7 @@ SHOWS = {
     "INSTANCES": "instance this mode message latency_us last_beat",
     "STATS": "bucket requests request_us attached attached_after_wait wait_us timeouts rejected cancelled errors packets_in "
              "packets_out server_packets_in server_packets_out",
-    "CONFIG": "section bucket name value default",
+    "CONFIG": "section bucket name value default reload",
     "VERSION": "version instance started draining",
     "HELP": "command who help",
 }
