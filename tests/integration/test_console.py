@@ -474,30 +474,54 @@ def test_kill_in_other_modes(t, mode):
 # ---------------------------------------------------------------------------------------------------- RELOAD, DRAIN
 
 def test_reload(t):
-    cert, key = t.certificate()
-    _, proxy = scene(t, tls_cert_file=cert, tls_key_file=key)
+    """Both files again, the console's own users too; one that is not sound changes nothing."""
+    _, proxy = scene(t)
+
+    def limit():
+        return next(row["value"] for row in shown(admin, "CONFIG") if (row["bucket"], row["name"]) == ("b1", "max_queue_size"))
+
     with console(t, proxy) as admin:
-        assert not admin.ask("RELOAD").errors
-        assert "certificate files read again" in proxy.log_text()
-        with open(cert, "w", encoding="utf-8") as file:
-            file.write("nonsense")
+        proxy.buckets[0]["max_queue_size"] = 7
+        with open(os.path.join(t.folder, "admin-password"), "w", encoding="utf-8") as file:
+            file.write("another")
+        proxy.write_config()
+        assert limit() == "1000" and not admin.ask("RELOAD").errors and limit() == "7"
+        refused(t, proxy, *ADMIN)
+        console(t, proxy, (ADMIN[0], "another")).close()
+        proxy.buckets[0]["max_queue_size"] = "many"
+        proxy.write_config()
         answer = admin.ask("RELOAD")
-        assert numbers(answer) == [50000] and "reload failed" in answer.errors[0].text
-        assert admin.scalar("SELECT 1") == 1
+        assert numbers(answer) == [50000] and "max_queue_size" in answer.errors[0].text, answer.errors
+        assert limit() == "7"
+
+
+def test_reload_of_buckets(t):
+    """One that is removed is shown as long as it holds something, and paused no more when it comes back."""
+    server, proxy = scene(t)
+    entry, = proxy.buckets
+    with console(t, proxy) as admin:
+        admin.query("PAUSE")
+        for buckets, left in (([t.bucket("b2", server, 1, health_probe="off")], ["b2"]),
+                              ([entry, t.bucket("b2", server, 1, health_probe="off")], ["b1", "b2"])):
+            proxy.buckets = buckets
+            proxy.write_config()
+            admin.query("RELOAD")
+            wait_until(lambda: [row["bucket"] for row in shown(admin, "BUCKETS")] == left, 10, f"{left}")
+        assert [row["paused"] for row in shown(admin, "BUCKETS")] == [0, 0]
 
 
 def test_drain(t):
-    """Answered, then as SIGTERM: the console's sessions end, those of clients as they like."""
-    _, proxy = scene(t)
+    """Answered, then as SIGTERM: the console's sessions end, a client's transaction goes on."""
+    _, proxy = scene(t, shutdown_timeout="60s")
     client = t.client(proxy)
+    client.query("BEGIN TRAN; INSERT INTO dbo.test_table (name, value) VALUES (N'x', 1)")
     admin, other = console(t, proxy), console(t, proxy, MONITOR)
-    answer = admin.ask("DRAIN")
-    assert not answer.errors
+    assert not admin.ask("DRAIN").errors
     assert_closed(admin), assert_closed(other)
-    assert not proxy.accepting() and client.query("SELECT 1").rows == [[1]]
+    assert not proxy.accepting() and client.query("SELECT @@TRANCOUNT").rows == [[1]]
     assert try_login(proxy.port, *ADMIN, BASE).number == 50008
-    client.close()
-    assert proxy.wait(20) == 0
+    client.query("COMMIT")
+    assert proxy.wait(30) == 0
 
 
 def test_sigterm_ends_a_pause_that_waits(t):
