@@ -354,6 +354,20 @@ const std::string &store_attach(session *s, const database &db) {
     return s->attached[key] = schema;
 }
 
+// SQLite attaches ten at most, and a pooled connection may see a hundred.
+void store_make_room(session *s) {
+    static constexpr size_t kept = 5;
+    if (s->attached.size() <= kept || s->trancount > 0 || s->write_open || !s->cursors.empty() ||
+        !s->api_cursors.empty())
+        return;
+    store_forget_plans(s);
+    std::string now = lower(s->db);
+    std::erase_if(s->attached, [&](const auto &a) {
+        return a.first != now &&
+               sqlite3_exec(s->conn, ("DETACH " + a.second).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+    });
+}
+
 bool store_create_file(engine *e, database &db, std::string &error) {
     std::string schema = "n";
     std::string attach =

@@ -46,6 +46,9 @@ class Plan:
     def run(self, name, values, *rows):
         self.put("run", name, mix.parameters(*values), mix.rows(*rows))
 
+    def run_writes(self, name, values, count):
+        self.put("run", name, mix.parameters(*values), mix.affected(count))
+
 
 class Play:
     """One program with a connection for each plan, all connected before the first begins."""
