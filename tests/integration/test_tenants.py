@@ -96,7 +96,7 @@ def test_100_tenants_share_few_connections(t):
 @cases(drivers=[*([name] for name in DRIVERS), DRIVERS], think=[0, 200])
 def test_100_tenants_share_few_connections_for_long(t, drivers, think):
     tell_head()
-    tenants_share(t, drivers, 500, 100, think, 1100)
+    tenants_share(t, drivers, 500, 30, think, 1100)
 
 
 # ------------------------------------------------------------------------------------------------ what a replay adds
