@@ -4,12 +4,18 @@ All drivers that prepare play at once over a few server connections, so that eac
 connections in a state that has to be reset. Each client's statements name the client, so that a handle of another one is noticed.
 """
 
+import os
+import random
 import re
 import threading
 
+from differential import moves_options, moves_prepared, moves_session
+from differential.generator import Generator
+from differential.player import Player, difference
 from harness import *
 from harness.tds import TDS71, handle_parameter
 from pooled import pins_so_far, wait_free
+from test_differential import REQUESTS, SILENT, STAYS, SWITCHES, answers, proxy_of, server_of
 from test_transaction_prepared import EXECUTE, PREPARE, UNPREPARE
 
 DRIVERS = ["dblib", "tedious", "mssql-jdbc", "jtds", "pyodbc", "mssql-python"]
@@ -113,3 +119,72 @@ def test_prepared_statements_of_all_drivers_move(t, server_is):
 @cases(server_is=["announcing", "silent"])
 def test_prepared_statements_of_all_drivers_move_1000_times(t, server_is):
     prepared_among_others(t, server_is, 10, 1000, 1700)
+
+
+# ------------------------------------------------------------------------------------------------ unprepare and reset
+
+ABOUT_HANDLES = {**moves_prepared.MOVES, **{move: weight // 4 + 1 for move, weight in moves_options.MOVES.items()},
+                 moves_session.reset: 8, moves_session.reset_twice: 3, moves_session.reset_by_name: 4}
+
+
+def script_of(seed, number, server_is):
+    generator = Generator(seed, number, server_is in SILENT, server_is in STAYS, requests=REQUESTS)
+    generator.moves = ABOUT_HANDLES
+    generator.script()
+    return generator
+
+
+def compare_scripts(proxy, scripts, expected):
+    """Plays them through the proxy, eight at a time. What differed, as text."""
+    left, lock, found = list(scripts), threading.Lock(), []
+
+    def play_some():
+        while True:
+            with lock:
+                if not left:
+                    return
+                number = left.pop()
+            generator = scripts[number]
+            try:
+                got = Player(proxy.port, generator.kind, number).play(generator.steps, expected[number])
+                step = difference(generator.steps, expected[number], got)
+            except Exception as error:  # a thread's own end would not be seen
+                found.append(f"script {number}: {error!r}")
+                return
+            if step is not None:
+                told = [f"  {i}: {one}" for i, one in enumerate(generator.steps[:step])]
+                found.append("\n".join([f"script {number} ({generator.kind.name}), step {step}:", *told,
+                                        *answers(expected[number][step], got[step] if step < len(got) else None)]))
+
+    threads = [threading.Thread(target=play_some) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def same_answers_about_handles(t, server_is, count):
+    """DIFFERENTIAL_SEED=<n> plays the same scripts again."""
+    direct, behind = server_of(t, server_is), server_of(t, server_is)
+    proxy = proxy_of(t, behind, "transaction", CONNECTIONS)
+    seed = int(os.environ.get("DIFFERENTIAL_SEED") or random.randrange(1 << 32))
+    print(f"DIFFERENTIAL_SEED={seed}", flush=True)
+    scripts = {number: script_of(seed, number, server_is) for number in range(count)}
+    expected = {number: Player(direct.port, one.kind, number).play(one.steps) for number, one in scripts.items()}
+    found = compare_scripts(proxy, scripts, expected)
+    assert not found, f"{len(found)} of {count} scripts differ, DIFFERENTIAL_SEED={seed}:\n{found[0]}"
+    print(f"    {server_is}: {sum(len(one.steps) for one in scripts.values())} requests, the same answers", flush=True)
+
+
+@timeout(120)
+@cases(server_is=["announcing", "silent"])
+def test_same_answers_about_handles(t, server_is):
+    same_answers_about_handles(t, server_is, 16)
+
+
+@full
+@timeout(1200)
+@cases(server_is=list(SWITCHES))
+def test_same_answers_about_handles_to_many(t, server_is):
+    same_answers_about_handles(t, server_is, 500)
