@@ -92,7 +92,8 @@ def prepared_among_others(t, server_is, clients, rounds, seconds):
     with t.client(server) as client:
         client.query("CREATE TABLE dbo.moved (owner int, n int)")
     bucket = t.bucket("b1", server, CONNECTIONS, health_probe="off")
-    proxy = t.proxy([bucket], proxy={"pool_mode": "transaction", "queue_timeout": "120s", "max_queue_size": 0})
+    proxy = t.proxy([bucket], proxy={"pool_mode": "transaction", "queue_timeout": "120s", "login_timeout": "120s",
+                                     "max_queue_size": 0})
     plays = [Play(t, driver, proxy, [prepared_plan(10_000 * i + n, rounds) for n in range(1, clients + 1)],
                   login_timeout=120, timeout=120) for i, driver in enumerate(DRIVERS)]
     movers = Movers(t, proxy, 3)

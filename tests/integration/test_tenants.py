@@ -62,7 +62,8 @@ def steps_of(proxy):
 def tenants_share(t, drivers, clients, rounds, think, seconds):
     server = server_of_tenants(t)
     bucket = t.bucket("b1", server, CONNECTIONS, health_probe="off")
-    proxy = t.proxy([bucket], proxy={"pool_mode": "transaction", "queue_timeout": "120s", "max_queue_size": 0})
+    proxy = t.proxy([bucket], proxy={"pool_mode": "transaction", "queue_timeout": "120s", "login_timeout": "120s",
+                                     "max_queue_size": 0})
     each = clients // len(drivers)
     plays = [Play(t, driver, proxy, [tenant_plan(each * i + n, rounds) for n in range(each)], think=think, login_timeout=120,
                   timeout=120) for i, driver in enumerate(drivers)]
@@ -93,7 +94,7 @@ def test_100_tenants_share_few_connections(t):
 
 @full
 @timeout(1200)
-@cases(drivers=[*([name] for name in DRIVERS), DRIVERS], think=[0, 200])
+@cases(drivers=[*([name] for name in DRIVERS), DRIVERS], think=[0, 1000])
 def test_100_tenants_share_few_connections_for_long(t, drivers, think):
     tell_head()
     tenants_share(t, drivers, 500, 30, think, 1100)
