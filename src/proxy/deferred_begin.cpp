@@ -1,5 +1,6 @@
 #include "proxy/deferred_begin.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -153,8 +154,18 @@ bool begin_take(client_session *s, std::span<const uint8_t> in, std::vector<uint
 
 // ---- begun at the server ---------------------------------------------------------------------------------------
 
+// What is the same inside of a transaction and outside, and locks nothing: ODBC asks for it as soon as it is logged in.
+static bool runs_outside(const tds_request_info &info) {
+    return !info.broken && info.calls_count > 0 && info.calls_count == info.calls.size() &&
+           std::all_of(info.calls.begin(), info.calls.end(),
+                       [](const tds_rpc_call &call) { return call.proc == tds_proc::datatype_info; });
+}
+
 bool begin_due(const client_session *s) {
-    return sharing(s) && s->talk->shared->begun.count > 0;
+    if (!sharing(s) || s->talk->shared->begun.count == 0)
+        return false;
+    const auto &request = s->talk->shared->request;
+    return !request || !runs_outside(*request);
 }
 
 std::string begin_batch(const client_session *s) {
@@ -181,7 +192,7 @@ bool begin_done(client_session *s) {
 
 bool begin_translates(const client_session *s) {
     const deferred_begin &b = s->talk->shared->begun;
-    return b.real != 0 && b.given != 0;
+    return b.given != 0 && (b.real != 0 || b.count > 0);
 }
 
 bool begin_place(const client_session *s, std::vector<uint8_t> &payload, uint64_t descriptor, uint64_t at) {

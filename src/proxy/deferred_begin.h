@@ -34,13 +34,14 @@ struct deferred_begin {
 
 // The request has been read, all of it (`in`); the session has no server connection. True: `tokens` answer it.
 [[nodiscard]] bool begin_take(client_session *, std::span<const uint8_t> in, std::vector<uint8_t> &tokens);
-// It must begin on its server connection before the request runs there, whether it gets that now or has it.
+// It must begin on its server connection before the request runs there, whether it gets that now or has it. Not for a
+// request that needs no transaction.
 bool begin_due(const client_session *);
 std::string begin_batch(const client_session *);
 // That has run. False: the server says that there is no transaction.
 [[nodiscard]] bool begin_done(client_session *);
 // Puts the server's descriptor of the transaction into a request's payload, or the beginning of one, where it has the
-// client's. False: it needs no change.
+// client's; none, where it has not begun. False: it needs no change.
 [[nodiscard]] bool begin_place(const client_session *, std::vector<uint8_t> &payload, uint64_t descriptor, uint64_t at);
 bool begin_translates(const client_session *);
 // What the request with this payload (empty: too long to be looked at) may begin inside of the transaction.

@@ -102,9 +102,9 @@ def idle_among_workers(t, drivers, count, operations, seconds):
     print(f"    pins: {pins_so_far(proxy)}", flush=True)
 
 
-@timeout(120)
+@timeout(240)
 def test_idle_sessions_hold_nothing(t):
-    idle_among_workers(t, ALL, 10, 10, 60)
+    idle_among_workers(t, ALL, 8, 5, 110)
 
 
 @full

@@ -171,6 +171,28 @@ def test_commit_and_begin_is_split(t, server_is, isolation):
     wait_free(proxy, "in the end")
 
 
+@timeout(60)
+@cases(server_is=SERVERS, name=["sys.sp_datatype_info_100", "[sys].[sp_datatype_info]"], manager=[False, True])
+def test_what_types_there_are_may_be_asked_outside(t, server_is, name, manager):
+    """Microsoft's ODBC driver asks as soon as it has logged in, with autocommit off behind its first BEGIN, and then sits idle."""
+    _, proxy, client, other, direct = scene(t, server_is)
+    if manager and server_is != "announcing":
+        return  # there it is not deferred
+    seen = {}
+    for one in (client, direct):
+        one.tran(TRAN_BEGIN) if manager else one.query("BEGIN TRAN")
+        answers = [outcome(one.rpc(name, number)) for number in (12, 93)]
+        if one is client:
+            wait_free(proxy, "nothing has been begun for it")
+        answers += [one.query(COUNT).rows, outcome(one.rpc(name, 12)), one.query(COUNT).rows]
+        if one is client:
+            wait_pinned(proxy, "transaction", "it has begun")
+        one.query("ROLLBACK")
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
 VALUES = "SELECT @@ROWCOUNT AS r, @@ERROR AS e, @@IDENTITY AS i, SCOPE_IDENTITY() AS s, @@TRANCOUNT AS t"
 
 
