@@ -12,6 +12,7 @@
 #include "proxy/pools.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
+#include "proxy/reload.h"
 #include "proxy/slots.h"
 
 static constexpr uint64_t tick_ms = 100;
@@ -50,7 +51,7 @@ static void server_ticks(proxy *root, server_state state, uint64_t now) {
 static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
         pools_show(pb.get());
-        gauge_set(pb->metrics.max, pb->core.max);
+        gauge_set(pb->metrics.max, pb->removed ? 0 : pb->core.max);
     }
     for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
         gauge_set(metric_gauge(root->metrics, metric::client_connections,
@@ -110,6 +111,10 @@ static void tick(uv_timer_t *timer) {
     auto *root = static_cast<proxy *>(timer->data);
     uint64_t now = proxy_now(root);
     for (auto &pb : root->buckets) {
+        if (pb->removed) {
+            reload_removed_tick(root, pb.get());
+            continue;
+        }
         slots_tick(root, pb.get(), now);
         probe_tick(root, pb.get(), now);
         if (pb->conf->mode != pool_mode::passthrough)
