@@ -94,7 +94,7 @@ def test_100_tenants_share_few_connections(t):
 
 @full
 @timeout(1200)
-@cases(drivers=[*([name] for name in DRIVERS), DRIVERS], think=[0, 1000])
+@cases(drivers=[["go-mssqldb"], ["pymssql"], DRIVERS], think=[0, 1000])
 def test_100_tenants_share_few_connections_for_long(t, drivers, think):
     tell_head()
     tenants_share(t, drivers, 500, 30, think, 1100)
