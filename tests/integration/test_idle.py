@@ -12,7 +12,7 @@ ALL = [name for name, entry in capabilities().items() if "not_run" not in entry]
 CONNECTIONS = 5
 WORKERS = 50
 WITHOUT_AUTOCOMMIT = ("pymssql", "python-tds", "pyodbc", "mssql-python", "jtds")
-IN_TRANSACTION = ("pymssql", "python-tds", "pyodbc", "mssql-python")  # of them: BEGIN TRAN behind each COMMIT, or ahead of each request
+IN_TRANSACTION = ("pymssql", "python-tds", "pyodbc", "mssql-python")  # of them: those that begin the next one at once
 IDLE = ["pymssql", "python-tds", "mssql-jdbc", "tedious", "go-mssqldb", "sqlcmd"]
 LONG = {"login_timeout": 300, "timeout": 300}
 
@@ -69,7 +69,8 @@ def idle_scene(t, drivers, count, seconds):
     bucket = t.bucket("b1", server, CONNECTIONS, health_probe="off")
     proxy = t.proxy([bucket], proxy={"pool_mode": "transaction", "queue_timeout": "300s", "max_queue_size": 0,
                                      "login_timeout": "300s", "log_level": "info"})
-    plays = [Play(t, driver, proxy, [idle_plan(driver, 10_000 * i + n) for n in range(1, count + 1)], autocommit="off" if driver in WITHOUT_AUTOCOMMIT else "on", **LONG) for i, driver in enumerate(drivers)]
+    plays = [Play(t, driver, proxy, [idle_plan(driver, 10_000 * i + n) for n in range(1, count + 1)],
+                  autocommit="off" if driver in WITHOUT_AUTOCOMMIT else "on", **LONG) for i, driver in enumerate(drivers)]
     for one in plays:
         one.wait_all("idle", seconds)
     return server, proxy, plays
