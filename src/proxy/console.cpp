@@ -33,7 +33,7 @@ bool console_asked_for(const client_session *s) {
 static bool is_login(const tds_login7 &l, const std::string &user, const std::string &password) {
     bool same_user = constant_time_equal(l.user_name, user);
     bool same_password = constant_time_equal(tds_secret_view(l.password), password);
-    return same_user & same_password & !user.empty() & !password.empty();
+    return same_user && same_password && !user.empty() && !password.empty();
 }
 
 static void refuse(client_session *s, std::string_view user) {
@@ -110,7 +110,7 @@ void console_login(client_session *s) {
     const tds_login7 &l = client_login_message(s->login);
     bool admin = is_login(l, conf.admin_user, conf.admin_password);
     bool monitor = is_login(l, conf.monitor_user, conf.monitor_password);
-    if (!(admin | monitor))
+    if (!admin && !monitor)
         return refuse(s, l.user_name);
     if (client_login_mars(s->login))
         return session_refuse(s, proxy_error::refused, "protocol", "the console takes one request at a time");

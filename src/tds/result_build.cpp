@@ -13,7 +13,6 @@ static constexpr uint8_t type_intn = 0x26;
 static constexpr uint8_t type_nvarchar = 0xe7;
 static constexpr uint16_t text_null = 0xffff;
 static constexpr uint16_t flags = 0x0021; // may be NULL, computed
-static constexpr uint16_t most_units = 4000;
 static constexpr size_t name_units = 128;
 static constexpr uint8_t output_parameter = 0x01;
 static constexpr uint8_t collation[5] = {0x09, 0x04, 0xd0, 0x00, 0x34}; // SQL_Latin1_General_CP1_CI_AS
@@ -34,7 +33,7 @@ static void put_type(std::vector<uint8_t> &out, uint32_t version, const tds_resu
         put_u8(out, size_of(c));
         return;
     }
-    assert(c.units > 0 && c.units <= most_units);
+    assert(c.units > 0 && c.units <= 4000);
     put_u8(out, type_nvarchar);
     put_u16le(out, 2U * c.units);
     if (version != tds_7_0)
