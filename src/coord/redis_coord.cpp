@@ -336,6 +336,7 @@ coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics 
     c->clock.interval = configuration.redis.heartbeat_interval;
     c->clock.ttl = configuration.redis.heartbeat_ttl;
     c->fallback_gauge = metric_gauge(meters, metric::fallback_active, {});
+    c->latency = metric_histogram(meters, metric::redis_latency_seconds, {});
     c->instances = {c->id};
     create_buckets(*c);
     for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe}) {
