@@ -147,13 +147,18 @@ function draw_charts() {
   $("readout").textContent = read_out(list);
 }
 
+// Only the upper edge of an area.
+function edge(list, box, top, of) {
+  return area(list, box, top, of, of).split("L").slice(0, list.length).join("L");
+}
+
 function spark(svg, list) {
   const box = {left: 0, width: 96, height: 26};
   const top = Math.max(4, ...list.map(s => s.active + s.idle), ...list.map(s => s.queue));
   svg.setAttribute("viewBox", "0 0 96 26");
   svg.setAttribute("preserveAspectRatio", "none");
-  const names = list.some(s => s.queue > 0) ? ["active", "idle", "queue"] : ["active", "idle"];
-  svg.replaceChildren(...names.map(n => make("path", {class: n, d: area(list, box, top, ...areas[n])})));
+  svg.replaceChildren(...["active", "idle"].map(n => make("path", {class: n, d: area(list, box, top, ...areas[n])})));
+  if (list.some(s => s.queue > 0)) svg.append(make("path", {class: "queue", d: edge(list, box, top, s => s.queue)}));
 }
 
 function meter(svg, parts, whole_of) {
@@ -186,8 +191,8 @@ function show_tiles(status) {
   const failing = rates.some(r => r.errors > 0);
   $("tiles").replaceChildren(
     tile("Clients", whole.format(total(status.clients)), "", "", "clients"),
-    tile("Connections at work", whole.format(sum(buckets, b => b.active)), `+ ${whole.format(sum(buckets, b => b.idle))} idle`, "", "active"),
-    tile("Waiting", whole.format(queue), queue > 0 ? `for up to ${span(longest / 1000)}` : "", queue > 0 ? "warn" : "", "queue"),
+    tile("At work", whole.format(sum(buckets, b => b.active)), `connections, ${whole.format(sum(buckets, b => b.idle))} idle`, "", "active"),
+    tile("Waiting", whole.format(queue), queue > 0 ? `for up to ${milliseconds(longest)}` : "", queue > 0 ? "warn" : "", "queue"),
     tile("Pinned", whole.format(sum(buckets, b => total(b.pinned))), "", "", "pinned"),
     tile("Requests/s", rate(requests), "", "", "requests"),
     tile("Average answer", milliseconds(ms), "", "", "average"),
@@ -265,7 +270,7 @@ function show_bars(id, counts, none) {
 }
 
 function show_lists(status) {
-  $("instances").replaceChildren(...status.instances.toSorted().map(name =>
+  $("instances").replaceChildren(...[...status.instances].sort().map(name =>
     make("li", name === status.instance_id ? {class: "own", title: "this one"} : {}, name)));
   $("components").replaceChildren(...status.components.map(c => make("li", {},
     make("span", {class: `dot ${c.healthy ? "good" : "bad"}`}), c.name, " ",
