@@ -66,7 +66,7 @@ static constexpr metric_info table[metric_count] = {
     {metric::server_connections, metric_type::gauge, "proxy_server_connections",
      "Connections to the bucket's server, by state. Those of probes too.", {"bucket_id", "state"}},
     {metric::server_up, metric_type::gauge, "proxy_server_up",
-     "1 while the bucket's server answers, 0 when it is down or has not been asked yet.", {"bucket_id"}},
+     "0 while the bucket's server is down, else 1; before it has been asked, too.", {"bucket_id"}},
     {metric::server_latency_seconds, metric_type::gauge, "proxy_server_latency_seconds",
      "How long the last connect to the bucket's server, login included, took; 0 when unknown.", {"bucket_id"}},
     {metric::clients, metric_type::gauge, "proxy_clients",

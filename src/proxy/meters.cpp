@@ -150,7 +150,7 @@ void meters_tick(proxy *root) {
         publish_tallies(pb->tallies);
         gauge_set(pb->metrics.max, pb->core.max);
         gauge_set(pb->metrics.clients, pb->clients);
-        gauge_set(pb->metrics.up, pb->core.health == server_health::up ? 1 : 0);
+        gauge_set(pb->metrics.up, pb->core.health == server_health::down ? 0 : 1);
     }
     gauge_set(root->meters.accepting, root->draining ? 0 : 1);
     show_sessions(root);

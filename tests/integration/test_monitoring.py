@@ -75,7 +75,7 @@ def of_rules():
 @timeout(90)
 def test_every_panel_shows_data(t):
     redis, server = t.redis(), t.sqlserver()
-    buckets = [t.bucket("b1", server, 3), t.bucket("b2", server, 20)]
+    buckets = [t.bucket("b1", server, 7), t.bucket("b2", server, 20)]  # b1: two thirds of who want one get one
     proxies = [t.proxy(buckets, redis=redis, proxy={"pool_mode": "transaction"}) for _ in range(3)]
     for proxy in proxies:
         proxy.wait_ready_to_serve()
