@@ -4,7 +4,8 @@
 
 const interval = 2000;
 const samples = 150;
-const page = {last: null, rates: new Map(), history: new Map(), rows: new Map(), chosen: null, cursor: null, failed: null};
+const page = {last: null, rates: new Map(), history: new Map(), rows: new Map(), chosen: null, cursor: null, behind: true,
+  failures: 0, failed: null};
 
 const $ = id => document.getElementById(id);
 const whole = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
@@ -314,21 +315,22 @@ async function fetch_json(path) {
   return answer.json();
 }
 
+// One answer that is lost is nothing to speak of.
 function show_failure(error) {
+  page.behind = true;
   page.failed ||= new Date();
+  if (++page.failures < 2) return;
   $("offline").textContent = `No answer since ${page.failed.toLocaleTimeString()}: ${error.message}. What follows is old.`;
   $("offline").hidden = false;
   document.body.classList.add("stale");
 }
 
 async function refresh() {
-  const again = page.last === null || page.failed !== null; // a part of the history is missing
   const status = await fetch_json("/status.json");
-  if (again) take_history(await fetch_json("/history.json"));
+  if (page.behind) take_history(await fetch_json("/history.json"));
   else add_to_history(status);
   take_rates(status);
-  page.last = status;
-  page.failed = null;
+  Object.assign(page, {last: status, behind: false, failures: 0, failed: null});
   $("offline").hidden = true;
   document.body.classList.remove("stale");
   show(status);
@@ -337,7 +339,7 @@ async function refresh() {
 async function run() {
   for (;;) {
     if (!document.hidden) await refresh().catch(show_failure);
-    else page.failed ||= new Date();
+    else page.behind = true;
     await new Promise(done => setTimeout(done, interval));
   }
 }
