@@ -51,6 +51,7 @@ constexpr option_choice procedure_modes[] = {
     {"pin", static_cast<uint8_t>(opaque_procedures::pin)},
     {nullptr},
 };
+constexpr option_choice session_state_modes[] = {{"off", false}, {"use", true}, {nullptr}};
 constexpr option_choice last_values_modes[] = {{"off", false}, {"keep", true}, {nullptr}};
 constexpr option_choice key_extras[] = {{"application_name", true}, {nullptr}};
 constexpr option_choice key_types[] = {{"rsa", false}, {"ecdsa", true}, {nullptr}};
@@ -105,6 +106,10 @@ const option_row table[] = {
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
+    {.section = S::proxy, .name = "fairness_interval", .type = T::duration, .default_text = "500ms",
+     .max = minute, .target = AT(proxy_config, fairness_interval),
+     .help = "An instance whose clients wait for a slot tells the others so this often; one that holds more of them gives "
+             "one back, at most one in each interval. 0: instances keep what they have."},
     {.section = S::proxy, .name = "queue_notify", .type = T::duration, .default_text = "0", .max = day,
      .target = AT(proxy_config, queue_notify),
      .help = "A client whose request waits longer is told so by a message (50010, severity 0) ahead of the answer; 0: never. "
@@ -137,7 +142,8 @@ const option_row table[] = {
      .help = "TCP keepalive of every connection; 0: off."},
     {.section = S::proxy, .name = "dns_ttl", .type = T::duration, .default_text = "30s", .max = day,
      .target = AT(proxy_config, dns_ttl),
-     .help = "How long a resolved server name is used before it is asked again."},
+     .help = "How long a resolved server name is used before it is asked again. Connections to an address that it has not had "
+             "twice in a row are closed as they come free. 0: asked for every connection, and none is closed for it."},
     {.section = S::proxy, .name = "buffer_high", .type = T::size, .default_text = "64KiB", .min = 4 * kib,
      .max = 16 * mib, .target = AT(proxy_config, buffer_high),
      .help = "Reading from one side stops when so much waits to be written to the other."},
@@ -208,7 +214,6 @@ const option_row table[] = {
      .target = AT(proxy_config, log_json),
      .help = "`text`: key=value; `json`: one object per line."},
 
-    later(S::proxy, "fairness_interval"),
     later(S::proxy, "admin_user"),
     later(S::proxy, "admin_password_file"),
     later(S::proxy, "monitor_user"),
@@ -326,7 +331,7 @@ const option_row table[] = {
     {.section = S::bucket, .name = "health_probe", .type = T::choice, .default_text = "prelogin",
      .choices = health_probes, .target = AT(bucket_config, probe),
      .help = "How the server is checked: `login` logs in with the bucket's credentials, `prelogin` asks for its "
-             "PRELOGIN answer, `off` not at all."},
+             "PRELOGIN answer, `off` only while it is down."},
 
     // buckets[]: pooled server connections
     {.section = S::bucket, .name = "server_tls", .type = T::choice, .default_text = "prefer",
@@ -367,6 +372,10 @@ const option_row table[] = {
     {.section = S::bucket, .name = "pin_procedures", .type = T::pattern_list, .default_text = "[]",
      .target = AT(bucket_config, pin_procedures),
      .help = "Transaction mode: procedures that pin in any case: names or patterns with `*` and `?`."},
+    {.section = S::bucket, .name = "session_state", .type = T::choice, .default_text = "use",
+     .choices = session_state_modes, .target = AT(bucket_config, session_state),
+     .help = "What servers that offer SESSIONRECOVERY tell of a session's state: a change that its requests do not explain is "
+             "read back, state that could not be had elsewhere pins (`session_state`). `off`: not asked for."},
     {.section = S::bucket, .name = "last_values", .type = T::choice, .default_text = "keep",
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "

@@ -1,6 +1,7 @@
 // The coordinator of a single instance: counts in memory against the configured limits. No Redis.
 #include "coord/coord.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "config/config.h"
@@ -8,6 +9,7 @@
 struct local_bucket {
     uint32_t held;
     uint32_t max;
+    uint32_t ceiling;
     bool wanted;
     bool freed;
 };
@@ -39,7 +41,7 @@ static void enter_mode(local_coord &c, coord_mode mode) {
 static void answer_want(local_coord &c, uint32_t i) {
     local_bucket &b = c.buckets[i];
     b.wanted = false;
-    if (b.held >= b.max) {
+    if (b.held >= std::min(b.max, b.ceiling)) {
         c.callbacks.refused(c.callbacks.user, i, coord_refusal::full);
         return;
     }
@@ -89,6 +91,13 @@ static void local_release(coord *base, uint32_t i) {
     schedule(c);
 }
 
+// There is nobody else to give way.
+static void local_waiting(coord *, uint32_t, uint64_t) {}
+
+static void local_set_ceiling(coord *base, uint32_t i, uint32_t slots) {
+    self(base)->buckets[i].ceiling = slots;
+}
+
 static bool local_allowed(coord *) {
     return true;
 }
@@ -121,8 +130,9 @@ static void local_destroy(coord *base) {
     delete self(base);
 }
 
-static constexpr coord_ops local_ops = {local_want,   local_cancel_want,   local_release, local_allowed,
-                                        local_status, local_bucket_status, local_stop,    local_destroy};
+static constexpr coord_ops local_ops = {local_want,        local_cancel_want, local_release, local_waiting,
+                                        local_set_ceiling, local_allowed,     local_status,  local_bucket_status,
+                                        local_stop,        local_destroy};
 
 coord *coord_local_create(uv_loop_t *loop, const config &configuration, metrics *, const coord_callbacks &callbacks) {
     auto *c = new local_coord{};
@@ -130,7 +140,7 @@ coord *coord_local_create(uv_loop_t *loop, const config &configuration, metrics 
     c->callbacks = callbacks;
     c->instance_id = configuration.proxy.instance_id;
     for (const bucket_config &b : configuration.buckets)
-        c->buckets.push_back({0, b.max_connections, false, false});
+        c->buckets.push_back({0, b.max_connections, UINT32_MAX, false, false});
     c->mode = coord_mode::starting;
     uv_timer_init(loop, &c->turn);
     c->turn.data = c;

@@ -67,9 +67,10 @@ static void log_mode(const redis_coord &c, coord_mode from, std::string_view why
 }
 
 static void tell_surplus(redis_coord &c, redis_bucket &b) {
-    if (b.told_surplus == b.surplus)
+    uint32_t surplus = b.surplus + (b.gives ? 1 : 0);
+    if (b.told_surplus == surplus)
         return;
-    b.told_surplus = b.surplus;
+    b.told_surplus = surplus;
     c.callbacks.shrink(c.callbacks.user, b.index, b.told_surplus);
 }
 
@@ -84,6 +85,9 @@ void enter_mode(redis_coord &c, coord_mode mode, std::string_view why) {
         uv_timer_stop(&c.settle);
     if (mode == coord_mode::normal)
         tell_freed(c);
+    else
+        for (redis_bucket &b : c.buckets)
+            stop_giving(b);
     schedule_turn(c);
     c.callbacks.mode_changed(c.callbacks.user, from, mode);
     for (redis_bucket &b : c.buckets) { // at once: nothing may be attached above the share meanwhile
@@ -126,6 +130,11 @@ static void refuse_want(redis_coord &c, redis_bucket &b) {
 // In fallback a want is answered from the share, but not while a register is under way that has already said how many
 // slots are held.
 static void serve_bucket(redis_coord &c, redis_bucket &b) {
+    if (b.account.wanted && b.account.in_flight != ledger_op::acquire &&
+        (b.account.held >= b.ceiling || leaves_to_others(c, b))) {
+        b.account.wanted = false;
+        give_answer(c, b, ledger_answer::full);
+    }
     switch (c.mode) {
     case coord_mode::starting: refuse_want(c, b); return;
     case coord_mode::settling: refuse_want(c, b); [[fallthrough]];
@@ -210,9 +219,19 @@ static void redis_release(coord *base, uint32_t i) {
     --b.account.held;
     if (b.surplus > 0)
         --b.surplus;
+    else
+        stop_giving(b);
     if (c.mode == coord_mode::fallback)
         b.freed = true; // nobody publishes now
     schedule_turn(c);
+}
+
+static void redis_waiting(coord *base, uint32_t i, uint64_t oldest_wait) {
+    say_waiting(*self(base), self(base)->buckets[i], oldest_wait);
+}
+
+static void redis_set_ceiling(coord *base, uint32_t i, uint32_t slots) {
+    self(base)->buckets[i].ceiling = slots;
 }
 
 static bool redis_allowed(coord *base) {
@@ -251,7 +270,7 @@ void link_gone(redis_coord &c) {
     assert(c.open_links > 0);
     if (--c.open_links > 0 || !c.stopping || uv_is_closing(reinterpret_cast<uv_handle_t *>(&c.turn)))
         return;
-    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe})
+    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe, &c.giving})
         uv_close(reinterpret_cast<uv_handle_t *>(t), on_timer_closed);
 }
 
@@ -276,7 +295,7 @@ static void redis_stop(coord *base, void (*stopped)(void *user), void *user) {
     gauge_set(c.fallback_gauge, 0);
     if (c.heartbeat_gauge != nullptr)
         gauge_set(c.heartbeat_gauge, 0);
-    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe})
+    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe, &c.giving})
         uv_timer_stop(t);
     if (!deregister(c)) {
         finish_stop(c);
@@ -290,8 +309,9 @@ static void redis_destroy(coord *base) {
     delete self(base);
 }
 
-static constexpr coord_ops redis_ops = {redis_want,   redis_cancel_want,   redis_release, redis_allowed,
-                                        redis_status, redis_bucket_status, redis_stop,    redis_destroy};
+static constexpr coord_ops redis_ops = {redis_want,        redis_cancel_want, redis_release, redis_waiting,
+                                        redis_set_ceiling, redis_allowed,     redis_status,  redis_bucket_status,
+                                        redis_stop,        redis_destroy};
 
 // --- Creation
 // ----------------------------------------------------------------------------------------------------------
@@ -315,8 +335,10 @@ static void create_buckets(redis_coord &c) {
         out.count_key = prefix + ":bucket:" + b.id + ":count";
         out.max_key = prefix + ":bucket:" + b.id + ":max";
         out.channel = prefix + ":release:" + b.id;
+        out.want_channel = prefix + ":want:" + b.id;
         out.configured_max = out.account.max = b.max_connections;
         out.told_max = UINT32_MAX;
+        out.ceiling = UINT32_MAX;
         c.buckets.push_back(std::move(out));
     }
 }
@@ -339,7 +361,7 @@ coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics 
     c->latency = metric_histogram(meters, metric::redis_latency_seconds, {});
     c->instances = {c->id};
     create_buckets(*c);
-    for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe}) {
+    for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe, &c->giving}) {
         uv_timer_init(loop, t);
         t->data = c;
         ++c->open_timers;

@@ -10,6 +10,7 @@
 #include "proxy/prepared_calls.h"
 #include "proxy/sharing.h"
 #include "proxy/slots.h"
+#include "tds/error_number.h"
 #include "tds/response.h"
 
 // The server is gone, or no good any more (`gone` false: we close). A request that it had is never tried again.
@@ -81,6 +82,8 @@ static const char *answer_over(client_session *s) {
     if (s->server->walker.session.enlisted) // in a distributed transaction: nobody can say what a reset leaves of it
         s->server->unpoolable = true;
     d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
+    if (m.errors > 0 && tds_error_kind_of(m.worst_error) == tds_error_kind::busy)
+        slots_server_busy(s->root, s->bucket, m.worst_error);
     s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
     return why;
 }

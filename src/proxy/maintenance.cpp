@@ -66,8 +66,11 @@ static void publish(proxy *root, uint64_t now) {
     idle_sessions(root, session_state::active, now);
     meters_publish(root);
     give_memory_back(root);
-    for (auto &pb : root->buckets)
+    for (auto &pb : root->buckets) {
         pool_set_sweep(pb->pools, now);
+        if (pool_set_member_count(pb->pools) > 0)
+            net_target_refresh(root->loop, &pb->target);
+    }
     settings_sweep(root->settings);
     prepared_sweep(root->prepared);
     login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);

@@ -45,6 +45,9 @@ static void on_resolved(void *user, net_target *target, int status) {
     if (status != 0)
         log_warn("host name cannot be resolved", {{"host", target->host}, {"error", uv_strerror(status)}});
     server_addresses_ready(root, target, status);
+    for (auto &pb : root->buckets)
+        if (&pb->target == target && status == 0)
+            pools_server_moved(root, pb.get());
 }
 
 static std::unique_ptr<proxy_bucket> make_bucket(proxy *root, const bucket_config &conf, uint32_t index) {

@@ -81,6 +81,7 @@ struct server_conn {
     uint64_t id = 0;
     uint64_t deadline = 0;    // connecting to working: give up; closing: release anyway
     uint64_t retry_at = 0;    // connecting, between two tries
+    uint64_t try_until = 0;   // connecting, and there is another address to be tried then; 0: none
     uint64_t try_started = 0; // uv_hrtime of the try under way, for the latency
     backoff retry;
     uint16_t next_address = 0;

@@ -80,6 +80,8 @@ pin_set track_pins(const session_track &t) {
         pins |= pin_bit(pin_reason::session_state);
     if ((track_state(t) & tsql_handle) || t.handles_unknown || !t.prepared.empty())
         pins |= pin_bit(pin_reason::handle);
+    if (pins == 0 && t.unrecoverable) // of whatever kind: nobody else has seen it
+        pins = pin_bit(pin_reason::session_state);
     return pins;
 }
 
@@ -321,6 +323,17 @@ static void apply_transaction(const tds_request_info &info, const tds_walk_messa
     t.transaction |= o.in_transaction;
 }
 
+// The server tells of a change that the request's text does not explain: a procedure's, or one that was not seen.
+static void apply_told_change(const tds_request_info &info, const tds_walk_message &m, session_track &t) {
+    const tsql_effect &e = info.effect;
+    bool explained = track_sets(info, m) || m.transaction_seen || e.transactions || !e.marks.empty() ||
+                     !e.temps.empty() || e.drops_temps || !e.cursors.empty() || e.deallocates || e.doubtful != 0;
+    if (!m.session_state_seen || (explained && !e.calls))
+        return;
+    doubt_options(t, readable_set());
+    t.ask_database = true;
+}
+
 bool track_sets(const tds_request_info &info, const tds_walk_message &m) {
     return m.database_seen || m.language_seen || info.effect.sets_language || !info.effect.sets.empty() ||
            info.tm_isolation != 0;
@@ -342,6 +355,8 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     apply_calls(info, m, surely, t);
     apply_isolation(info, surely, t, settings);
     apply_transaction(info, m, o, t);
+    apply_told_change(info, m, t);
+    t.unrecoverable = o.unrecoverable;
     look_for_dropped(t);
 }
 

@@ -353,6 +353,7 @@ void sharing_answered(client_session *s) {
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
     outcome.inner_outlives = server_task_inner_outlives(c);
+    outcome.unrecoverable = tds_walk_unrecoverable(c->walker.session);
     track_answer(s, *info, m, outcome);
     begin_answered(s, m.errors == 0 && !outcome.cancelled);
     if (c->walker.session.enlisted)

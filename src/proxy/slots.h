@@ -33,6 +33,8 @@ void slots_deny_all(proxy *, proxy_bucket *, proxy_error, const char *detail);
 // who waits when it goes down.
 void slots_server_up(proxy *, proxy_bucket *, uint64_t latency_us);
 void slots_server_failed(proxy *, proxy_bucket *, const char *detail);
+// The server has answered with an error that means too many workers or sessions: fewer are held for a while.
+void slots_server_busy(proxy *, proxy_bucket *, int32_t number);
 // Counts an outcome.
 void slots_count(proxy_bucket *, slot_outcome);
 // Counts a client session's error (proxy_connection_errors_total). `bucket` may be nullptr.
