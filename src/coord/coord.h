@@ -8,7 +8,9 @@
 // of the upper layer, always from the loop.
 //
 // Rules
-// - A bucket is an index, 0..bucket_count-1, in the order of config.buckets.
+// - A bucket is an index, 0..bucket_count-1, at first in the order of config.buckets; those added later follow. The
+// index
+//   of one that was removed is its own when it is added again.
 // - `held` of a bucket is the number of slots granted to the upper layer and not yet given back. The upper layer
 // changes
 //   it only through `granted` (+1) and coord_release (-1). It is the true number that register reports to Redis.
@@ -25,6 +27,7 @@
 #include <uv.h>
 
 struct config;
+struct bucket_config;
 struct metrics;
 
 enum class coord_mode : uint8_t {
@@ -82,6 +85,8 @@ struct coord_ops {
     void (*release)(coord *, uint32_t bucket);
     void (*waiting)(coord *, uint32_t bucket, uint64_t oldest_wait);
     void (*set_ceiling)(coord *, uint32_t bucket, uint32_t slots);
+    uint32_t (*configure)(coord *, const bucket_config &);
+    void (*remove)(coord *, uint32_t bucket);
     bool (*allowed)(coord *);
     coord_status (*status)(const coord *);
     coord_bucket_status (*bucket_status)(const coord *, uint32_t bucket);
@@ -117,6 +122,15 @@ inline void coord_waiting(coord *c, uint32_t bucket, uint64_t oldest_wait) {
 // No want is granted while this instance holds so many slots of the bucket or more; UINT32_MAX: as the limit says.
 inline void coord_set_ceiling(coord *c, uint32_t bucket, uint32_t slots) {
     c->ops->set_ceiling(c, bucket, slots);
+}
+// A reload: a bucket that is new, or one whose configuration may have changed (max_connections, which then goes for all
+// instances). Returns its index.
+inline uint32_t coord_configure(coord *c, const bucket_config &conf) {
+    return c->ops->configure(c, conf);
+}
+// A bucket that nothing is asked for any more: no slot of it is held and no want outstanding.
+inline void coord_remove(coord *c, uint32_t bucket) {
+    c->ops->remove(c, bucket);
 }
 // Compares clocks (CLOCK_BOOTTIME): false when this instance has been paused or cut off so long that it is fenced now,
 // even if no timer has run yet. To be asked before any request or session is attached to a server connection.

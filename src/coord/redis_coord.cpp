@@ -164,6 +164,14 @@ static void tell_bucket(redis_coord &c, redis_bucket &b) {
     }
 }
 
+static void let_go(redis_coord &c, redis_bucket &b) {
+    if (!b.removed || b.gone || b.account.registered > 0 || b.account.in_flight != ledger_op::none)
+        return;
+    b.gone = true;
+    if (c.registered)
+        register_now(c);
+}
+
 static void on_turn(uv_timer_t *timer) {
     redis_coord &c = *static_cast<redis_coord *>(timer->data);
     check_fence(c);
@@ -172,6 +180,7 @@ static void on_turn(uv_timer_t *timer) {
             return;
         serve_bucket(c, b);
         tell_bucket(c, b);
+        let_go(c, b);
     }
 }
 
@@ -309,10 +318,6 @@ static void redis_destroy(coord *base) {
     delete self(base);
 }
 
-static constexpr coord_ops redis_ops = {redis_want,        redis_cancel_want, redis_release, redis_waiting,
-                                        redis_set_ceiling, redis_allowed,     redis_status,  redis_bucket_status,
-                                        redis_stop,        redis_destroy};
-
 // --- Creation
 // ----------------------------------------------------------------------------------------------------------
 
@@ -325,23 +330,61 @@ static std::string make_token() {
     return token;
 }
 
-static void create_buckets(redis_coord &c) {
+static redis_bucket &create_bucket(redis_coord &c, const bucket_config &conf) {
     const std::string &prefix = c.configuration->redis.key_prefix;
-    for (const bucket_config &b : c.configuration->buckets) {
-        redis_bucket out{};
-        out.owner = &c;
-        out.index = static_cast<uint32_t>(c.buckets.size());
-        out.id = b.id;
-        out.count_key = prefix + ":bucket:" + b.id + ":count";
-        out.max_key = prefix + ":bucket:" + b.id + ":max";
-        out.channel = prefix + ":release:" + b.id;
-        out.want_channel = prefix + ":want:" + b.id;
-        out.configured_max = out.account.max = b.max_connections;
-        out.told_max = UINT32_MAX;
-        out.ceiling = UINT32_MAX;
-        c.buckets.push_back(std::move(out));
-    }
+    redis_bucket out{};
+    out.owner = &c;
+    out.index = static_cast<uint32_t>(c.buckets.size());
+    out.id = conf.id;
+    out.count_key = prefix + ":bucket:" + conf.id + ":count";
+    out.max_key = prefix + ":bucket:" + conf.id + ":max";
+    out.channel = prefix + ":release:" + conf.id;
+    out.want_channel = prefix + ":want:" + conf.id;
+    out.configured_max = out.account.max = conf.max_connections;
+    out.told_max = UINT32_MAX;
+    out.ceiling = UINT32_MAX;
+    c.buckets.push_back(std::move(out));
+    return c.buckets.back();
 }
+
+static redis_bucket &obtain_bucket(redis_coord &c, const bucket_config &conf) {
+    for (redis_bucket &b : c.buckets)
+        if (b.id == conf.id)
+            return b;
+    return create_bucket(c, conf);
+}
+
+// Redis hears of it with the next register, which is sent at once. Until then a new bucket has no slots there.
+static uint32_t redis_configure(coord *base, const bucket_config &conf) {
+    redis_coord &c = *self(base);
+    size_t before = c.buckets.size();
+    redis_bucket &b = obtain_bucket(c, conf);
+    bool news = b.removed || c.buckets.size() > before || b.configured_max != conf.max_connections;
+    b.removed = b.gone = false;
+    b.configured_max = conf.max_connections;
+    if (!news)
+        return b.index;
+    ++c.limits;
+    if (c.buckets.size() > before)
+        subscribe_bucket(c, b);
+    if (c.registered)
+        register_now(c);
+    schedule_turn(c);
+    return b.index;
+}
+
+static void redis_remove(coord *base, uint32_t i) {
+    redis_coord &c = *self(base);
+    assert(c.buckets[i].account.held == 0 && !c.buckets[i].account.wanted);
+    c.buckets[i].removed = true;
+    c.buckets[i].surplus = 0;
+    stop_giving(c.buckets[i]);
+    schedule_turn(c);
+}
+
+static constexpr coord_ops redis_ops = {redis_want,        redis_cancel_want,   redis_release, redis_waiting,
+                                        redis_set_ceiling, redis_configure,     redis_remove,  redis_allowed,
+                                        redis_status,      redis_bucket_status, redis_stop,    redis_destroy};
 
 coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics *meters,
                           const coord_callbacks &callbacks) {
@@ -360,7 +403,9 @@ coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics 
     c->fallback_gauge = metric_gauge(meters, metric::fallback_active, {});
     c->latency = metric_histogram(meters, metric::redis_latency_seconds, {});
     c->instances = {c->id};
-    create_buckets(*c);
+    c->limits = 1; // not said yet
+    for (const bucket_config &b : configuration.buckets)
+        create_bucket(*c, b);
     for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe, &c->giving}) {
         uv_timer_init(loop, t);
         t->data = c;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,6 +37,8 @@ struct redis_bucket {
     uint32_t index;
     std::string id, count_key, max_key, channel, want_channel;
     uint32_t configured_max;
+    bool removed; // by a reload
+    bool gone;    // likewise, and Redis has no slot of it any more: it is not told of it again
     ledger account;
     uint32_t told_max;     // what the upper layer has been told
     uint32_t ceiling;      // set by the upper layer
@@ -53,9 +56,11 @@ struct redis_bucket {
 
 struct redis_register {
     bool in_flight;
-    uint64_t sent;                 // boottime_ms
-    uint64_t sent_hrtime;          // for the latency
-    std::vector<int64_t> reported; // per bucket: the number said, -1 left out
+    uint64_t sent;                      // boottime_ms
+    uint64_t sent_hrtime;               // for the latency
+    std::vector<redis_bucket *> listed; // of what is not gone
+    std::vector<int64_t> reported;      // of each: the number said, -1 left out
+    uint32_t limits;                    // redis_coord.limits when it was sent
 };
 
 struct redis_coord {
@@ -72,7 +77,7 @@ struct redis_coord {
 
     coord_mode mode;
     std::string message;
-    std::vector<redis_bucket> buckets; // never resized: replies point into it
+    std::deque<redis_bucket> buckets; // never shrinks: replies point into it
     std::vector<std::string> instances;
     std::map<std::string, uint64_t> lives_until; // boottime_ms when another's heartbeat ends if no beat renews it
 
@@ -93,9 +98,10 @@ struct redis_coord {
 
     redis_register beat;
     beat_clock clock;
-    bool registered;    // on this connection: slots may be asked for
-    bool must_register; // as soon as no register is in flight
-    bool introduced;    // this process has registered once: limits from the configuration are in force
+    bool registered;              // on this connection: slots may be asked for
+    bool must_register;           // as soon as no register is in flight
+    bool introduced;              // this process has registered once
+    uint32_t limits, limits_said; // rise with every change of the configured limits; what Redis was last told
     uint64_t beats, ticks;
     uint64_t latency_us;
     int64_t last_beat_unix;
@@ -167,3 +173,4 @@ bool leaves_to_others(const redis_coord &, const redis_bucket &);
 // redis_subscribe.cpp
 void subscribe(redis_coord &); // connects if need be; else pings
 void unsubscribe(redis_coord &);
+void subscribe_bucket(redis_coord &, redis_bucket &); // where there is a connection for it

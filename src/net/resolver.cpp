@@ -43,6 +43,13 @@ static void take_addresses(net_target *target, address_list &&found) {
 static void lookup_done(uv_getaddrinfo_t *request, int status, addrinfo *found) {
     auto *target = static_cast<net_target *>(request->data);
     target->in_flight = false;
+    if (target->redirected && status != UV_ECANCELED) { // whoever waits for it waits for the other host's now
+        target->redirected = false;
+        if (status == 0)
+            uv_freeaddrinfo(found);
+        (void)net_target_ready(request->loop, target);
+        return;
+    }
     if (status == 0) {
         address_list all;
         for (addrinfo *a = found; a != nullptr; a = a->ai_next) {
@@ -59,6 +66,15 @@ static void lookup_done(uv_getaddrinfo_t *request, int status, addrinfo *found) 
     if (target->on_resolved != nullptr)
         target->on_resolved(target->user, target,
                             target->addresses.empty() ? (status != 0 ? status : UV_EAI_NONAME) : 0);
+}
+
+void net_target_redirect(net_target *target, const std::string &host, uint16_t port) {
+    target->host = host;
+    target->port = port;
+    target->addresses.clear();
+    target->before.clear();
+    target->resolved_at = 0;
+    target->redirected = target->in_flight;
 }
 
 static bool is_literal(const net_target *target) {

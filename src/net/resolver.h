@@ -23,6 +23,7 @@ struct net_target {
     uint64_t resolved_at = 0;                // loop time, ms; 0 never
     uv_getaddrinfo_t request;
     bool in_flight = false;
+    bool redirected = false; // the look-up under way is of the host before
     net_resolved_cb on_resolved = nullptr;
     void *user = nullptr;
 };
@@ -30,6 +31,8 @@ struct net_target {
 // True when addresses can be used now. Otherwise (or when they are older than ttl) a look-up is under way, and
 // on_resolved will be called when it ends, on the loop.
 [[nodiscard]] bool net_target_ready(uv_loop_t *, net_target *);
+// Another host takes the place of the one before; what was resolved of that is forgotten.
+void net_target_redirect(net_target *, const std::string &host, uint16_t port);
 // Looks a name up again when its addresses are older than ttl, so that on_resolved tells of a change. Not an address
 // literal, and not with a ttl of 0, when every connection asks by itself.
 void net_target_refresh(uv_loop_t *, net_target *);

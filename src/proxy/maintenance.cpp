@@ -1,7 +1,6 @@
 #include "proxy/maintenance.h"
 
 #include <algorithm>
-#include <vector>
 
 #include <malloc.h>
 
@@ -12,6 +11,7 @@
 #include "proxy/pools.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
+#include "proxy/reload.h"
 #include "proxy/slots.h"
 
 static constexpr uint64_t tick_ms = 100;
@@ -84,6 +84,10 @@ static void tick(uv_timer_t *timer) {
     auto *root = static_cast<proxy *>(timer->data);
     uint64_t now = proxy_now(root);
     for (auto &pb : root->buckets) {
+        if (pb->removed) {
+            reload_removed_tick(root, pb.get());
+            continue;
+        }
         slots_tick(root, pb.get(), now);
         probe_tick(root, pb.get(), now);
         if (pb->conf->mode != pool_mode::passthrough)

@@ -148,9 +148,9 @@ void meters_tick(proxy *root) {
     for (auto &pb : root->buckets) {
         pools_show(pb.get());
         publish_tallies(pb->tallies);
-        gauge_set(pb->metrics.max, pb->core.max);
+        gauge_set(pb->metrics.max, pb->removed ? 0 : pb->core.max);
         gauge_set(pb->metrics.clients, pb->clients);
-        gauge_set(pb->metrics.up, pb->core.health == server_health::down ? 0 : 1);
+        gauge_set(pb->metrics.up, pb->core.health == server_health::down && !pb->removed ? 0 : 1);
     }
     gauge_set(root->meters.accepting, root->draining ? 0 : 1);
     show_sessions(root);
@@ -168,7 +168,7 @@ static void show_coordinator(proxy *root) {
 void meters_publish(proxy *root) {
     show_coordinator(root);
     for (auto &pb : root->buckets) {
-        gauge_set(pb->metrics.in_use, coord_get_bucket_status(root->coordinator, pb->core.index).count);
+        gauge_set(pb->metrics.in_use, pb->gone ? 0 : coord_get_bucket_status(root->coordinator, pb->core.index).count);
         gauge_set(pb->metrics.latency, static_cast<double>(pb->core.latency_us) / 1e6);
         for (size_t state = 0; state < server_state_count; ++state)
             gauge_set(pb->metrics.servers[state], pb->servers[state]);

@@ -178,7 +178,7 @@ void pools_reset_failed(server_conn *c) {
 // ---- free connections ------------------------------------------------------------------------------------------
 
 static bool worth_keeping(const server_conn *c) {
-    return c->purpose == server_purpose::pooled && !c->unpoolable && !c->root->stopping;
+    return c->purpose == server_purpose::pooled && !c->unpoolable && !c->bucket->removed && !c->root->stopping;
 }
 
 // The coordinator wants a slot back, or the server has more connections than it bears.
@@ -316,6 +316,11 @@ void pools_make_room(proxy *root, proxy_bucket *pb) {
     }
 }
 
+static void retire_expired(proxy *root, proxy_bucket *pb) {
+    while (pool_member *m = pool_set_expired(pb->pools, proxy_now(root)))
+        retire(conn_of(m), "idle too long, past its lifetime, or of another server");
+}
+
 static bool has_moved(const server_conn *c) {
     sockaddr_storage peer{};
     return c->member.pool != nullptr && c->connected && !c->route && net_conn_peer(&c->conn.conn, peer) &&
@@ -336,6 +341,12 @@ void pools_server_moved(proxy *root, proxy_bucket *pb) {
     if (moved > 0)
         log_info("the server's name has another address: connections to the old one are closed as they come free",
                  {{"bucket", pb->core.id}, {"host", pb->target.host}, {"connections", moved}});
+    retire_expired(root, pb);
+}
+
+void pools_retire_idle(proxy_bucket *pb, const char *reason) {
+    while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
+        retire(conn_of(m), reason);
 }
 
 void pools_close_idle(proxy *, proxy_bucket *pb, const char *reason) {
@@ -409,8 +420,7 @@ void pools_give_back(proxy_bucket *pb) {
 }
 
 void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
-    while (pool_member *m = pool_set_expired(pb->pools, now))
-        retire(conn_of(m), "idle too long or past its lifetime");
+    retire_expired(root, pb);
     pools_give_back(pb);
     warm_tick(root, pb, now);
 }

@@ -301,6 +301,12 @@ static void apply_isolation(const tds_request_info &info, bool surely, session_t
         t.doubtful |= tds_option_bit(tds_option::isolation_level);
 }
 
+// A rollback has taken away what was made in the transaction.
+static void look_for_made(session_track &t, bool was_open) {
+    bool ends = was_open && (!t.transaction || t.ask_transaction);
+    t.ask_temps |= ends && !t.temps.empty();
+}
+
 // What a rollback has brought back is looked for; so it is behind a COMMIT, which nobody tells apart here.
 static void look_for_dropped(session_track &t) {
     if (t.transaction || t.dropped_temps.empty())
@@ -354,7 +360,9 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     }
     apply_calls(info, m, surely, t);
     apply_isolation(info, surely, t, settings);
+    bool was_open = t.transaction;
     apply_transaction(info, m, o, t);
+    look_for_made(t, was_open);
     apply_told_change(info, m, t);
     t.unrecoverable = o.unrecoverable;
     look_for_dropped(t);

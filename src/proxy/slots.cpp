@@ -207,7 +207,7 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
 // to.
 static bool may_hand_over(proxy *root, const proxy_bucket *pb) {
     coord_bucket_status status = coord_get_bucket_status(root->coordinator, pb->core.index);
-    return !root->draining && status.count <= status.max && coord_allowed(root->coordinator);
+    return !root->stopping && status.count <= status.max && coord_allowed(root->coordinator);
 }
 
 void slots_release(proxy *root, proxy_bucket *pb) {
@@ -272,6 +272,16 @@ void slots_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
 void slots_deny_all(proxy *root, proxy_bucket *pb, proxy_error error, const char *detail) {
     while (waiter *w = waitq_pop(pb->core.queue))
         deny(root, pb, w, error, detail);
+}
+
+void slots_deny_newcomers(proxy *root, proxy_bucket *pb, proxy_error error, const char *detail) {
+    for (waiter *w = waitq_head(pb->core.queue), *next = nullptr; w != nullptr; w = next) {
+        next = list_next(pb->core.queue.waiters, *w);
+        if (slots_waiting_for_pool(w) != nullptr)
+            continue;
+        bucket_cancel(pb->core, *w);
+        deny(root, pb, w, error, detail);
+    }
 }
 
 void slots_server_up(proxy *root, proxy_bucket *pb, uint64_t latency_us) {

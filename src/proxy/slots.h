@@ -29,6 +29,8 @@ void slots_release(proxy *, proxy_bucket *);
 void slots_tick(proxy *, proxy_bucket *, uint64_t now);
 // Everybody who waits for this bucket is told.
 void slots_deny_all(proxy *, proxy_bucket *, proxy_error, const char *detail);
+// ... but for requests of sessions that are there already.
+void slots_deny_newcomers(proxy *, proxy_bucket *, proxy_error, const char *detail);
 // The bucket's server answered, or a try to reach it failed: keeps its health, logs what is news, and tells everybody
 // who waits when it goes down.
 void slots_server_up(proxy *, proxy_bucket *, uint64_t latency_us);

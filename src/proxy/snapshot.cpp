@@ -84,8 +84,10 @@ proxy_snapshot snapshot_take(const proxy *root) {
         s.components.push_back(redis_component(root));
     }
     for (const auto &pb : root->buckets) {
-        s.components.push_back(bucket_component(*pb));
-        s.buckets.push_back(bucket_now(root, *pb));
+        if (!pb->removed)
+            s.components.push_back(bucket_component(*pb));
+        if (!pb->gone)
+            s.buckets.push_back(bucket_now(root, *pb));
     }
     return s;
 }

@@ -448,8 +448,31 @@ static void unrecoverable_state_pins(void **) {
     assert_int_equal(track_pins(f.track), 0);
 }
 
+// A #table made in a transaction is gone with its rollback: looked for when the transaction ends.
+static void temps_are_looked_for_when_a_transaction_ends(void **) {
+    for (bool announced : {true, false}) {
+        fixture f;
+        f.outcome.announced = announced;
+        f.outcome.in_transaction = true;
+        tsql_effect made;
+        made.temps = {"#t"};
+        made.transactions = true;
+        request(f, batch(made));
+        f.track.transaction = true;
+        f.track.ask_transaction = false;
+        request(f, batch({}));
+        assert_false(f.track.ask_temps);
+        f.outcome.in_transaction = false;
+        tsql_effect ends;
+        ends.transactions = true;
+        request(f, batch(ends));
+        assert_true(f.track.ask_temps);
+    }
+}
+
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(temps_are_looked_for_when_a_transaction_ends),
         cmocka_unit_test(told_changes_are_read_back),
         cmocka_unit_test(unrecoverable_state_pins),
         cmocka_unit_test(what_can_be_replayed_pins_nobody),
