@@ -68,7 +68,7 @@ class Work:
             thread.join(30)
 
 
-@timeout(90)
+@timeout(120)
 def test_page_shows_what_metrics_say(t):
     redis, server = t.redis(), t.sqlserver()
     buckets = [t.bucket("held", server, 4, defer_begin=False, queue_timeout="2m"), t.bucket("busy", server, 10),
@@ -131,7 +131,7 @@ def test_page_shows_what_metrics_say(t):
         assert client.receive().rows == [[1]]
 
 
-@timeout(60)
+@timeout(120)
 def test_page_bears_a_restart(t):
     server = t.sqlserver()
     proxy = t.proxy([t.bucket("b1", server, 2), t.bucket("b2", server, 3)])
