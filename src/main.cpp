@@ -32,15 +32,17 @@ struct options {
     std::string proxy_file;
     std::string buckets_file;
     bool check_only = false;
+    bool health_only = false;
 };
 
 static constexpr const char *usage =
-    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
+    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config | --healthcheck]\n"
     "       tdsbouncer --version | --help\n"
     "\n"
     "  -c, --config FILE    proxy, redis and fallback settings\n"
     "  -b, --buckets FILE   the SQL Servers\n"
     "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
+    "  -H, --healthcheck    ask the proxy that runs with these files for /health/live: status 0 if it answers 200\n"
     "  -V, --version        print the version and exit\n"
     "  -h, --help           print this and exit\n"
     "\n"
@@ -50,15 +52,19 @@ static constexpr const char *usage =
 
 // Fills `out`; returns an exit status, or -1 to go on.
 static int parse_arguments(int argc, char **argv, options &out) {
-    static const option long_options[] = {
-        {"config", required_argument, nullptr, 'c'}, {"buckets", required_argument, nullptr, 'b'},
-        {"check-config", no_argument, nullptr, 't'}, {"version", no_argument, nullptr, 'V'},
-        {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
-    for (int c = 0; (c = getopt_long(argc, argv, "c:b:tVh", long_options, nullptr)) != -1;) {
+    static const option long_options[] = {{"config", required_argument, nullptr, 'c'},
+                                          {"buckets", required_argument, nullptr, 'b'},
+                                          {"healthcheck", no_argument, nullptr, 'H'},
+                                          {"check-config", no_argument, nullptr, 't'},
+                                          {"version", no_argument, nullptr, 'V'},
+                                          {"help", no_argument, nullptr, 'h'},
+                                          {nullptr, 0, nullptr, 0}};
+    for (int c = 0; (c = getopt_long(argc, argv, "c:b:tHVh", long_options, nullptr)) != -1;) {
         switch (c) {
         case 'c': out.proxy_file = optarg; break;
         case 'b': out.buckets_file = optarg; break;
         case 't': out.check_only = true; break;
+        case 'H': out.health_only = true; break;
         case 'V': printf("tdsbouncer %s\n", TDSBOUNCER_VERSION); return exit_ok;
         case 'h': fputs(usage, stdout); return exit_ok;
         default: fputs(usage, stderr); return exit_bad_config;
@@ -257,6 +263,15 @@ int main(int argc, char **argv) {
         printf("configuration is sound: %zu bucket(s)\n", a.conf->buckets.size());
         config_wipe(*a.conf);
         return exit_ok;
+    }
+    if (a.args.health_only) {
+        std::string error;
+        bool healthy =
+            http_ask(a.conf->proxy.health_listen_addr, a.conf->proxy.health_check_port, "/health/live", error);
+        if (!healthy)
+            fprintf(stderr, "tdsbouncer is not healthy: %s\n", error.c_str());
+        config_wipe(*a.conf);
+        return healthy ? exit_ok : exit_bad_config;
     }
     configure_log(*a.conf);
     signal(SIGPIPE, SIG_IGN);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "proxy/proxy.h"
 #include "proxy/sharing.h"
 #include "tds/bytes.h"
@@ -223,12 +224,17 @@ void prepared_ended(client_session *s, bool good) {
     s->server->prepared.unused.clear();
 }
 
+static void log_moved(const client_session *s) {
+    log_debug("prepared statement is prepared again", {{"session", s->id}, {"server", s->server->id}});
+}
+
 void prepared_made(client_session *s, int32_t handle) {
     prepared_session &p = prepared_of(s);
-    if (handle != 0)
+    if (handle != 0) {
         count_prepared(s->bucket->tallies, prepared_how::ahead);
-    if (handle != 0)
+        log_moved(s);
         prepared_add(s->server->prepared, p.needed, handle, s->bucket->conf->max_prepared_per_connection);
+    }
     p.unpreparable = handle == 0;
     p.needed.reset();
 }
@@ -271,6 +277,7 @@ static void put_execute(placing &m, const tds_rpc_call &call, bytes head) {
     if (m.p.answers.size() >= prepared_answers_max || statement->database != m.s->talk->settings->database)
         return put_nobodys(m, call, head);
     count_prepared(m.s->bucket->tallies, prepared_how::moved);
+    log_moved(m.s);
     tds_put_prepexec(call, head, statement->text, m.out);
     expect(m, kind_t::moved, call, std::move(statement));
 }

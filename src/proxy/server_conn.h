@@ -67,6 +67,7 @@ enum class server_task : uint8_t {
     unprepare,    // likewise, or before a request: prepared statements that nobody needs there
     make,         // before a request: a prepared statement that its text names
     begin,        // likewise: the transaction that its client believes to be in
+    put_off,      // behind a request: the next transaction, begun with the end of the last one, waits in the proxy
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest
