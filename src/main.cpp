@@ -12,6 +12,7 @@
 
 #include <csignal>
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <uv.h>
@@ -118,13 +119,7 @@ struct app {
 
 static void publish(void *user, proxy *root) {
     auto *a = static_cast<app *>(user);
-    proxy_snapshot snapshot = snapshot_take(root);
-    health_snapshot health;
-    health.instance_id = snapshot.instance_id;
-    health.accepting = snapshot.accepting;
-    for (const snapshot_component &c : snapshot.components)
-        health.components.push_back({c.name, c.healthy, true, c.message, c.latency_us});
-    http_publish(a->http, std::move(health));
+    http_publish(a->http, snapshot_take(root));
 }
 
 static void on_stopped(void *user) {
@@ -237,6 +232,9 @@ static int run(app *a) {
         return exit_start_failed;
     }
     a->registry = metrics_create();
+    gauge_set(metric_gauge(a->registry, metric::build_info,
+                           {TDSBOUNCER_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING), uv_version_string()}),
+              1);
     start_watchdog(a);
     watch_signals(a); // first: a signal that comes before the loop runs waits for it
     if (!start(a, error)) {

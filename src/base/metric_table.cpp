@@ -3,6 +3,7 @@
 #include <array>
 #include <cassert>
 #include <map>
+#include <mutex>
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
@@ -10,6 +11,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+
+#include "base/process_stats.h"
 
 static constexpr size_t metric_count = static_cast<size_t>(metric::count_);
 
@@ -30,7 +33,7 @@ static constexpr metric_info table[metric_count] = {
     {metric::queue_wait_seconds, metric_type::histogram, "proxy_queue_wait_seconds",
      "Time spent waiting in the queue, whatever its end.", {"bucket_id"}},
     {metric::tds_packets_total, metric_type::counter, "proxy_tds_packets_total",
-     "TDS packets seen, by direction and type. In passthrough only PRELOGIN is seen, with MARS the login.", {"bucket_id", "direction", "type"}},
+     "TDS packets, by direction and type. In passthrough only PRELOGIN is seen.", {"bucket_id", "direction", "type"}},
     {metric::query_duration_seconds, metric_type::histogram, "proxy_query_duration_seconds",
      "Time from a request's last byte read to its answer's last byte read. Not seen in passthrough.", {"bucket_id"}},
     {metric::connection_errors_total, metric_type::counter, "proxy_connection_errors_total",
@@ -43,12 +46,64 @@ static constexpr metric_info table[metric_count] = {
      "How long pins lasted, by reason.", {"bucket_id", "pin_reason"}},
     {metric::slots_excess_total, metric_type::counter, "proxy_slots_excess_total",
      "Slots released without having seen the server close its end: possible excess over the limit.", {"bucket_id"}},
+    {metric::slots_in_use, metric_type::gauge, "proxy_slots_in_use",
+     "Slots of the bucket in use over all instances, as Redis counted them last.", {"bucket_id"}},
+    {metric::attached_total, metric_type::counter, "proxy_attached_total",
+     "Requests that got a server connection, by how it was found: idle in the state asked for, put there by a replay or by a reset, "
+     "opened, or opened on a slot taken over from another pool.", {"bucket_id", "how"}},
+    {metric::pins_total, metric_type::counter, "proxy_pins_total",
+     "Pins begun, by reason.", {"bucket_id", "pin_reason"}},
+    {metric::session_resets_total, metric_type::counter, "proxy_session_resets_total",
+     "Resets of server sessions: on a client's request, on a replay, by a batch of their own; and those that clients asked for.",
+     {"bucket_id", "how"}},
+    {metric::state_replays_total, metric_type::counter, "proxy_state_replays_total",
+     "Batches that put a client's settings on another server connection, by outcome.", {"bucket_id", "outcome"}},
+    {metric::prepared_calls_total, metric_type::counter, "proxy_prepared_calls_total",
+     "Prepared statements of clients: prepared; executed in place; moved to another connection by the execute itself, or ahead of "
+     "it; handles that the session does not have.", {"bucket_id", "how"}},
+    {metric::tds_bytes_total, metric_type::counter, "proxy_tds_bytes_total",
+     "Bytes behind the login, without TLS where the proxy ends it.", {"bucket_id", "direction"}},
+    {metric::server_connections, metric_type::gauge, "proxy_server_connections",
+     "Connections to the bucket's server, by state. Those of probes too.", {"bucket_id", "state"}},
+    {metric::server_up, metric_type::gauge, "proxy_server_up",
+     "0 while the bucket's server is down, else 1; before it has been asked, too.", {"bucket_id"}},
+    {metric::server_latency_seconds, metric_type::gauge, "proxy_server_latency_seconds",
+     "How long the last connect to the bucket's server, login included, took; 0 when unknown.", {"bucket_id"}},
+    {metric::clients, metric_type::gauge, "proxy_clients",
+     "Client sessions whose bucket is known.", {"bucket_id"}},
     {metric::client_connections, metric_type::gauge, "proxy_client_connections",
      "Client sessions, by state.", {"state"}},
+    {metric::client_connections_total, metric_type::counter, "proxy_client_connections_total",
+     "Connections accepted from clients, load balancers' probes too.", {}},
+    {metric::logins_total, metric_type::counter, "proxy_logins_total",
+     "Logins of clients: answered from a record, by the server, on a connection of their own; refused by the server; failed in the "
+     "proxy; abandoned by the client. Not seen in passthrough.", {"bucket_id", "result"}},
+    {metric::tls_handshakes_total, metric_type::counter, "proxy_tls_handshakes_total",
+     "TLS handshakes completed with clients and with servers, by version; resumed: an older session went on.", {"side", "version", "resumed"}},
+    {metric::accepting, metric_type::gauge, "proxy_accepting",
+     "1 while new clients are welcome, 0 while draining.", {}},
+    {metric::redis_state, metric_type::gauge, "proxy_redis_state",
+     "1 for the state in which the coordinator is, 0 for the others. Without Redis there is none.", {"state"}},
+    {metric::redis_latency_seconds, metric_type::histogram, "proxy_redis_latency_seconds",
+     "Time that Redis took to answer a heartbeat.", {}},
     {metric::fallback_active, metric_type::gauge, "proxy_fallback_active",
      "1 while Redis cannot be reached and the instance lives on its own share.", {}},
+    {metric::instances, metric_type::gauge, "proxy_instances",
+     "Instances that Redis knew at the last heartbeat, this one too.", {}},
     {metric::loop_delay_seconds, metric_type::histogram, "proxy_loop_delay_seconds",
      "Longest turn of the event loop in each tenth of a second: how long something new may have had to wait.", {}},
+    {metric::build_info, metric_type::gauge, "proxy_build_info",
+     "1, for what its labels say.", {"version", "openssl", "libuv"}},
+    {metric::process_resident_memory_bytes, metric_type::gauge, "process_resident_memory_bytes",
+     "Resident memory.", {}},
+    {metric::process_cpu_seconds_total, metric_type::counter, "process_cpu_seconds_total",
+     "CPU time used, user and system.", {}},
+    {metric::process_open_fds, metric_type::gauge, "process_open_fds",
+     "Open file descriptors.", {}},
+    {metric::process_max_fds, metric_type::gauge, "process_max_fds",
+     "Limit on open file descriptors.", {}},
+    {metric::process_start_time_seconds, metric_type::gauge, "process_start_time_seconds",
+     "Start of the process, Unix time.", {}},
 };
 // clang-format on
 
@@ -60,6 +115,8 @@ struct metrics {
     std::array<prometheus::Family<prometheus::Counter> *, metric_count> counters{};
     std::array<prometheus::Family<prometheus::Gauge> *, metric_count> gauges{};
     std::array<prometheus::Family<prometheus::Histogram> *, metric_count> histograms{};
+    std::mutex process_lock; // one thread at a time tells of the process
+    double cpu_told = 0;
 };
 
 const metric_info &metric_describe(metric id) {
@@ -139,6 +196,25 @@ histogram_total histogram_read(const metric_histogram_handle *h) {
     return {all.sample_count, all.sample_sum};
 }
 
+void tally_publish(metric_tally &t) {
+    if (t.value == t.told)
+        return;
+    counter_add(t.counter, static_cast<double>(t.value - t.told));
+    t.told = t.value;
+}
+
+static void tell_process(metrics *m) {
+    std::lock_guard guard(m->process_lock);
+    process_stats now = process_stats_read();
+    gauge_set(metric_gauge(m, metric::process_resident_memory_bytes, {}), static_cast<double>(now.resident_bytes));
+    gauge_set(metric_gauge(m, metric::process_open_fds, {}), static_cast<double>(now.open_fds));
+    gauge_set(metric_gauge(m, metric::process_max_fds, {}), static_cast<double>(now.max_fds));
+    gauge_set(metric_gauge(m, metric::process_start_time_seconds, {}), now.started);
+    counter_add(metric_counter(m, metric::process_cpu_seconds_total, {}), now.cpu_seconds - m->cpu_told);
+    m->cpu_told = now.cpu_seconds;
+}
+
 std::string metrics_serialize(metrics *m) {
+    tell_process(m);
     return prometheus::TextSerializer().Serialize(m->registry.Collect());
 }

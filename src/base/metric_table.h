@@ -24,9 +24,33 @@ enum class metric : uint8_t {
     instance_heartbeat,
     pinning_duration_seconds,
     slots_excess_total,
+    slots_in_use,
+    attached_total,
+    pins_total,
+    session_resets_total,
+    state_replays_total,
+    prepared_calls_total,
+    tds_bytes_total,
+    server_connections,
+    server_up,
+    server_latency_seconds,
+    clients,
     client_connections,
+    client_connections_total,
+    logins_total,
+    tls_handshakes_total,
+    accepting,
+    redis_state,
+    redis_latency_seconds,
     fallback_active,
+    instances,
     loop_delay_seconds,
+    build_info,
+    process_resident_memory_bytes,
+    process_cpu_seconds_total,
+    process_open_fds,
+    process_max_fds,
+    process_start_time_seconds,
     count_,
 };
 
@@ -67,5 +91,16 @@ struct histogram_total {
 };
 histogram_total histogram_read(const metric_histogram_handle *);
 
-// Prometheus text format 0.0.4 of everything, for any thread.
+// A counter of the hot path: a plain integer of one thread, which tells the registry now and then.
+struct metric_tally {
+    uint64_t value = 0;
+    uint64_t told = 0;
+    metric_counter_handle *counter = nullptr;
+};
+inline void tally_add(metric_tally &t, uint64_t n = 1) {
+    t.value += n;
+}
+void tally_publish(metric_tally &);
+
+// Prometheus text format 0.0.4 of everything, for any thread. What tells of the process is read for it.
 std::string metrics_serialize(metrics *);

@@ -401,6 +401,7 @@ coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics 
     c->clock.interval = configuration.redis.heartbeat_interval;
     c->clock.ttl = configuration.redis.heartbeat_ttl;
     c->fallback_gauge = metric_gauge(meters, metric::fallback_active, {});
+    c->latency = metric_histogram(meters, metric::redis_latency_seconds, {});
     c->instances = {c->id};
     c->limits = 1; // not said yet
     for (const bucket_config &b : configuration.buckets)

@@ -123,6 +123,7 @@ struct redis_coord {
         *operations[static_cast<size_t>(redis_op::count_)][static_cast<size_t>(redis_outcome::count_)];
     metric_gauge_handle *heartbeat_gauge;
     metric_gauge_handle *fallback_gauge;
+    metric_histogram_handle *latency;
 };
 
 // redis_coord.cpp

@@ -115,6 +115,7 @@ static void take_limits(redis_coord &c, const std::vector<int64_t> &limits) {
 
 static void note_beat(redis_coord &c) {
     c.latency_us = (uv_hrtime() - c.beat.sent_hrtime) / 1000;
+    histogram_observe(c.latency, static_cast<double>(c.latency_us) / 1e6);
     c.last_beat_unix = time(nullptr);
     if (c.heartbeat_gauge == nullptr) // now the id is ours
         c.heartbeat_gauge = metric_gauge(c.meters, metric::instance_heartbeat, {c.id});

@@ -1,29 +1,22 @@
-// The JSON bodies of the health endpoints, from a snapshot. Contract in http.h and http_body.h.
+// The JSON bodies of the health endpoints, from a snapshot. Contract in http_body.h.
 #include "http/http_body.h"
 
-#include <nlohmann/json.hpp>
+#include "http/json.h"
 
 #include <cstdio>
 #include <ctime>
 
 namespace {
 
-using json = nlohmann::ordered_json;
-
-// A message may hold a server's bytes: what is not UTF-8 is replaced, never thrown about.
-std::string dump(const json &value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-json component_json(const health_component &c) {
+json component_json(const snapshot_component &c) {
     return {{"name", c.name},
             {"status", c.healthy ? "healthy" : "unhealthy"},
             {"message", c.message},
             {"latency", latency_text(c.latency_us)}};
 }
 
-std::string state_json(const health_snapshot &s, int64_t unix_ms, const char *state) {
-    return dump({{"status", state}, {"timestamp", rfc3339(unix_ms)}, {"instance_id", s.instance_id}});
+std::string state_json(const proxy_snapshot &s, int64_t unix_ms, const char *state) {
+    return json_text({{"status", state}, {"timestamp", rfc3339(unix_ms)}, {"instance_id", s.instance_id}});
 }
 
 } // namespace
@@ -44,31 +37,31 @@ std::string latency_text(uint64_t us) {
     return text;
 }
 
-bool health_ready(const health_snapshot &s) {
-    for (const health_component &c : s.components)
+bool health_ready(const proxy_snapshot &s) {
+    for (const snapshot_component &c : s.components)
         if (c.required && !c.healthy)
             return false;
     return true;
 }
 
-std::string health_json(const health_snapshot &s, int64_t unix_ms) {
+std::string health_json(const proxy_snapshot &s, int64_t unix_ms) {
     json components = json::array();
-    for (const health_component &c : s.components)
+    for (const snapshot_component &c : s.components)
         components.push_back(component_json(c));
-    return dump({{"status", health_ready(s) ? "healthy" : "unhealthy"},
-                 {"timestamp", rfc3339(unix_ms)},
-                 {"instance_id", s.instance_id},
-                 {"components", components}});
+    return json_text({{"status", health_ready(s) ? "healthy" : "unhealthy"},
+                      {"timestamp", rfc3339(unix_ms)},
+                      {"instance_id", s.instance_id},
+                      {"components", components}});
 }
 
-std::string ready_json(const health_snapshot &s, bool ready, int64_t unix_ms) {
+std::string ready_json(const proxy_snapshot &s, bool ready, int64_t unix_ms) {
     return state_json(s, unix_ms, ready ? "ready" : "not ready");
 }
 
-std::string accepting_json(const health_snapshot &s, int64_t unix_ms) {
+std::string accepting_json(const proxy_snapshot &s, int64_t unix_ms) {
     return state_json(s, unix_ms, s.accepting ? "accepting" : "not accepting");
 }
 
 std::string live_json(int64_t unix_ms) {
-    return dump({{"status", "alive"}, {"time", rfc3339(unix_ms)}});
+    return json_text({{"status", "alive"}, {"time", rfc3339(unix_ms)}});
 }

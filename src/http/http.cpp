@@ -3,7 +3,10 @@
 //      loop thread --http_publish--> snapshot (behind a lock) <--read-- HTTP threads --metrics_serialize--> registry
 #include "http/http.h"
 #include "base/metric_table.h"
+#include "base/process_stats.h"
+#include "http/history.h"
 #include "http/http_body.h"
+#include "http/page.h"
 
 #include <civetweb.h>
 
@@ -24,9 +27,10 @@ struct http_server {
     http_options options;
     metrics *registry = nullptr;
     mg_context *civetweb = nullptr;
-    std::mutex lock;                                 // guards what follows
-    std::shared_ptr<const health_snapshot> snapshot; // null until the loop has published one
-    std::string start_log;                           // what civetweb complained about while it started
+    std::mutex lock;                                // guards what follows
+    std::shared_ptr<const proxy_snapshot> snapshot; // null until the loop has published one
+    status_history history;
+    std::string start_log; // what civetweb complained about while it started
 };
 
 namespace {
@@ -39,7 +43,6 @@ struct reply {
 
 constexpr char json_type[] = "application/json";
 constexpr char text_type[] = "text/plain; charset=utf-8";
-constexpr char html_type[] = "text/html; charset=utf-8";
 constexpr char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 
 int64_t now_ms() {
@@ -47,24 +50,45 @@ int64_t now_ms() {
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::shared_ptr<const health_snapshot> current_snapshot(http_server &server) {
+std::shared_ptr<const proxy_snapshot> current_snapshot(http_server &server) {
     std::lock_guard guard(server.lock);
     return server.snapshot;
 }
 
 // Before the first snapshot nothing is known: not ready, not accepting, one component that says so.
-health_snapshot starting_snapshot() {
-    health_snapshot s;
+proxy_snapshot starting_snapshot() {
+    proxy_snapshot s;
     s.components.push_back({"proxy", false, true, "starting", 0});
     return s;
 }
 
+const page_file *find_page(std::string_view path) {
+    for (const page_file &file : page_files)
+        if (path == file.path)
+            return &file;
+    return nullptr;
+}
+
+status_process process_now(const http_server &server) {
+    process_stats now = process_stats_read();
+    return {server.options.version, now.resident_bytes, now.started};
+}
+
+reply history_reply(http_server &server) {
+    std::lock_guard guard(server.lock);
+    return {200, json_type, history_json(server.history)};
+}
+
 reply health_reply(http_server &server, std::string_view path) {
     auto published = current_snapshot(server);
-    const health_snapshot s = published != nullptr ? *published : starting_snapshot();
+    const proxy_snapshot s = published != nullptr ? *published : starting_snapshot();
     bool ready = health_ready(s);
-    if (path == "/")
-        return {200, html_type, index_page(s, server.options.version)};
+    if (const page_file *file = find_page(path); file != nullptr)
+        return {200, file->type, file->text};
+    if (path == "/status.json")
+        return {200, json_type, status_json(s, process_now(server), now_ms())};
+    if (path == "/history.json")
+        return history_reply(server);
     if (path == "/health")
         return {ready ? 200 : 503, json_type, health_json(s, now_ms())};
     if (path == "/health/ready")
@@ -95,7 +119,8 @@ void send_reply(mg_connection *conn, const reply &r, bool with_body) {
     mg_printf(conn,
               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
               "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
-              "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
+              "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+              "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
               "%sConnection: close\r\n\r\n",
               r.status, reason(r.status), r.type, r.body.size(), r.status == 405 ? "Allow: GET, HEAD\r\n" : "");
     if (with_body)
@@ -199,9 +224,10 @@ http_server *http_start(const http_options &options, metrics *registry, std::str
     return server.release();
 }
 
-void http_publish(http_server *server, health_snapshot &&snapshot) {
-    auto next = std::make_shared<const health_snapshot>(std::move(snapshot));
+void http_publish(http_server *server, proxy_snapshot &&snapshot) {
+    auto next = std::make_shared<const proxy_snapshot>(std::move(snapshot));
     std::lock_guard guard(server->lock);
+    history_add(server->history, *next, now_ms());
     server->snapshot.swap(next);
 }
 

@@ -75,8 +75,23 @@ std::string attach_prepare_batch(const server_conn *c, bool reset) {
                        : sql; // nothing but a reset, or what the client's login was not told
 }
 
+// How it was found, if it was looked for; `to`: it was made ready so.
+static void note_found(server_conn *c, attach_how to) {
+    if (c->found < attach_how::reset)
+        c->found = to;
+}
+
+static void count_found(server_conn *c) {
+    if (c->reset_rides)
+        note_found(c, attach_how::reset);
+    if (c->found != attach_how::count_)
+        count_attached(c->bucket->tallies, c->found);
+    c->found = attach_how::count_;
+}
+
 static void serve(client_session *s) {
     server_conn *c = s->server;
+    count_found(c);
     c->deadline = 0;
     c->midway = false;
     server_move(c, server_state::serving);
@@ -98,9 +113,13 @@ static bool advance(client_session *s) {
     case attach_step::serve: serve(s); return true;
     case attach_step::check: server_task_start(c, server_task::check); break;
     case attach_step::keep: server_task_start(c, server_task::keep); break;
-    case attach_step::clean: server_task_start(c, server_task::roll_back); break;
+    case attach_step::clean:
+        note_found(c, attach_how::reset);
+        server_task_start(c, server_task::roll_back);
+        break;
     case attach_step::begin: server_task_start(c, server_task::begin); break;
     case attach_step::prepare:
+        note_found(c, reset_due(s, c) ? attach_how::reset : attach_how::replayed);
         server_task_start(c, server_task::prepare, reset_due(s, c) ? tds_status_reset : uint8_t{0});
         break;
     }
@@ -114,6 +133,7 @@ bool attach_with(client_session *s, server_conn *c) {
     link_attach(s, c);
     pools_show(c->bucket);
     c->counted = true;
+    c->found = attach_how::exact;
     session_move(s, session_state::connecting);
     s->deadline = 0;
     return advance(s);
@@ -216,6 +236,7 @@ void attach_task_failed(client_session *s, server_task task, const char *why, in
         return exchange_server_lost(s, why, gone);
     link_detach(s, c);
     if (refused) {
+        count_replay(c->bucket->tallies, replay_outcome::refused);
         if (c->counted)
             slots_count(c->bucket, slot_outcome::released);
         c->counted = false;

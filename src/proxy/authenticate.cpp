@@ -90,7 +90,7 @@ static void give_answer(client_session *s) {
     s->last_activity = proxy_now(s->root);
     ++s->root->logins;
     session_move(s, session_state::active);
-    counter_add(packet_counter(s->bucket, packet_direction::proxy_to_client, tds_type_login7));
+    count_packets(s->bucket, packet_direction::proxy_to_client, tds_type_login7);
     if (exchange_send_client(s, packets))
         exchange_watch(s);
 }
@@ -143,6 +143,31 @@ static void log_login(const client_session *s, const char *how) {
                                     {"by", how}});
 }
 
+static void note_login(client_session *s, login_result result) {
+    static constexpr const char *names[] = {"record", "real login", "dedicated login"};
+    count_login(s->root, s->bucket, result);
+    log_login(s, names[static_cast<size_t>(result)]);
+}
+
+// ---- dedicated connections -------------------------------------------------------------------------------------
+
+static pin_reason dedicated_for(const client_session *s) {
+    return s->talk->mars ? pin_reason::mars : pin_reason::auth;
+}
+
+static void pin_dedicated(client_session *s) {
+    s->talk->dedicated_since = proxy_now(s->root);
+    s->talk->dedicated_pin = true;
+    count_pin(s->bucket, dedicated_for(s));
+}
+
+void authenticate_unpin(client_session *s) {
+    if (!s->talk || !s->talk->dedicated_pin)
+        return;
+    s->talk->dedicated_pin = false;
+    count_unpin(s->bucket, dedicated_for(s), proxy_now(s->root) - s->talk->dedicated_since);
+}
+
 // ---- a real login ----------------------------------------------------------------------------------------------
 
 static bool answered_from_record(client_session *s) {
@@ -158,7 +183,7 @@ static bool answered_from_record(client_session *s) {
         return false;
     pools_hold(s, pool);
     answer(s, *a);
-    log_login(s, "record");
+    note_login(s, login_result::record);
     return true;
 }
 
@@ -230,8 +255,10 @@ void authenticate_server_ready(client_session *s, const std::shared_ptr<const td
         return authenticate_without_mars(s, "the server's packets are larger than the client's");
     s->talk->dedicated = c->purpose == server_purpose::dedicated;
     server_move(c, server_state::serving);
+    if (s->talk->dedicated)
+        pin_dedicated(s);
     answer(s, *a);
-    log_login(s, s->talk->mars ? "dedicated login with MARS" : s->talk->dedicated ? "dedicated login" : "real login");
+    note_login(s, s->talk->dedicated ? login_result::dedicated : login_result::server);
     authenticate_connection_done(c);
     sharing_give_back(s);
 }
@@ -242,6 +269,7 @@ void authenticate_refused(client_session *s, const tds_login_answer &a) {
     link_detach(s, c);
     server_close(c, "login refused");
     tds_login_refusal_build(a, client_login_message(s->login).tds_version, session_spid(s), s->talk->late_answer);
+    count_login(s->root, s->bucket, login_result::refused);
     session_move(s, session_state::refusing);
     s->deadline = proxy_now(s->root) + s->root->conf->proxy.login_timeout;
     session_answer_refusal(s);
@@ -265,6 +293,7 @@ void authenticate_token(client_session *s, std::span<const uint8_t> payload) {
     to_stream(s);
     std::vector<uint8_t> packets;
     tds_put_message(packets, tds_type_response, payload, tds_initial_packet_size, session_spid(s));
+    count_packets(s->bucket, packet_direction::proxy_to_client, tds_type_login7);
     if (!exchange_send_client(s, packets))
         return;
     if (int error = stream_flush(&s->client); error != 0)
@@ -281,6 +310,7 @@ static void token_arrived(client_session *s) {
     if (type != tds_type_sspi && type != tds_type_fedauth)
         return session_protocol_error(s, "a token of the login was expected");
     s->deadline = 0;
+    count_packets(s->bucket, packet_direction::client_to_proxy, type, message->packets);
     net_conn_watch(&s->client.conn, net_readable);
     server_auth_send_token(s->server, type, tds_message_payload(*message));
 }
@@ -326,7 +356,7 @@ static bool choose_bucket(client_session *s) {
         session_refuse(s, r.error, r.error == proxy_error::no_bucket ? "no_bucket" : "protocol", r.reason);
         return false;
     }
-    s->bucket = s->root->routed[static_cast<size_t>(r.bucket)];
+    session_choose(s, s->root->routed[static_cast<size_t>(r.bucket)]);
     s->talk = std::make_unique<dialogue>();
     s->talk->who = identity_of(l, std::move(r.user_name));
     if (client_login_mars(s->login))
@@ -350,7 +380,7 @@ static void login_complete(client_session *s) {
         return session_refuse(s, proxy_error::queue_full, "queue_full", "max_client_connections");
     if (!choose_bucket(s))
         return;
-    counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, tds_type_login7));
+    login_io_count(s);
     dialogue &d = *s->talk;
     if (!digest_make(root->secret_key, authenticate_password(s), d.password_digest))
         return session_refuse(s, proxy_error::internal, "internal", "out of memory");
@@ -364,6 +394,7 @@ static void login_closed(client_session *s) {
     client_login_error kind = client_login_error_kind(s->login);
     slots_count_error(s->root, s->bucket,
                       kind == client_login_error::tls || kind == client_login_error::refused ? "tls" : "protocol");
+    count_login(s->root, s->bucket, login_result::failed);
     std::string why(client_login_error_text(s->login));
     if (!client_login_output(s->login).empty()) // an alert or an answer that the socket did not take: best effort
         log_debug("login closed with bytes unsent", {{"session", s->id}});

@@ -42,6 +42,8 @@ void authenticate_end(client_session *);
 void authenticate_hand_over(client_session *, server_conn *);
 // The connection has logged in, or is no more: harmless when it checks no client's password.
 void authenticate_connection_done(server_conn *);
+// It loses its server connection: the pin of one that was its alone ends.
+void authenticate_unpin(client_session *);
 // The packet size that the client asks for, as far as it may be granted.
 uint16_t authenticate_packet_size(const client_session *);
 // The client's password in clear, while its login is under way.

@@ -35,7 +35,10 @@ struct client_login {
     client_encryption encryption = client_encryption::none;
     client_login_error error = client_login_error::none;
     bool mars = false;
-    bool clear_refused = false; // policy `require` and LOGIN7 came in clear without PRELOGIN
+    bool prelogin = false;
+    bool tls_resumed = false;
+    const char *tls_version = nullptr; // OpenSSL's constant
+    bool clear_refused = false;        // policy `require` and LOGIN7 came in clear without PRELOGIN
     std::string error_text;
     std::string sni;
     tls_engine_ptr engine;
@@ -157,6 +160,7 @@ static void take_prelogin(client_login *c) {
     auto error = tds_prelogin_parse(tds_message_payload(c->reader), request);
     if (error != tds_prelogin_error::none)
         return close_login(c, client_login_error::protocol, tds_prelogin_error_text(error));
+    c->prelogin = true;
     if (c->encryption == client_encryption::strict)
         answer_prelogin(c, request, tds_encrypt_not_supported); // the option is ignored inside strict TLS
     else
@@ -211,6 +215,8 @@ static void handshake_step(client_login *c) {
     if (!strict && tls_engine_unread(c->engine.get()) > 0)
         return close_login(c, client_login_error::protocol, "bytes after the TLS handshake in its last packet");
     c->sni = tls_engine_server_name(c->engine.get());
+    c->tls_version = tls_engine_version(c->engine.get());
+    c->tls_resumed = tls_engine_resumed(c->engine.get());
     c->current = {};
     c->now = stage::records;
     if (strict)
@@ -388,6 +394,18 @@ tds_login7 &client_login_message(client_login *c) {
 
 client_encryption client_login_encryption(const client_login *c) {
     return c->encryption;
+}
+bool client_login_prelogin(const client_login *c) {
+    return c->prelogin;
+}
+uint32_t client_login_packets(const client_login *c) {
+    return c->reader.packets;
+}
+const char *client_login_tls_version(const client_login *c) {
+    return c->tls_version;
+}
+bool client_login_tls_resumed(const client_login *c) {
+    return c->tls_resumed;
 }
 bool client_login_mars(const client_login *c) {
     return c->mars;

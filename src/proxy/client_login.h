@@ -85,7 +85,11 @@ unsigned client_login_answer_delay(const client_login *);
 tds_login7 &client_login_message(client_login *);
 
 client_encryption client_login_encryption(const client_login *);
-bool client_login_mars(const client_login *); // it was granted
+bool client_login_mars(const client_login *);               // it was granted
+bool client_login_prelogin(const client_login *);           // its login began with one
+uint32_t client_login_packets(const client_login *);        // of its LOGIN7, from `ready` on
+const char *client_login_tls_version(const client_login *); // OpenSSL's constant; nullptr: no handshake was completed
+bool client_login_tls_resumed(const client_login *);
 client_login_error client_login_error_kind(const client_login *);
 std::string_view client_login_error_text(const client_login *); // one line for the log, "" while there is none
 // Host name from the client's TLS hello (SNI), or empty.

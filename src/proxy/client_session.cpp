@@ -41,6 +41,13 @@ void session_move(client_session *s, session_state to) {
     list_push_back(state_list(s), *s);
 }
 
+void session_choose(client_session *s, proxy_bucket *pb) {
+    if (s->bucket != nullptr)
+        --s->bucket->clients;
+    s->bucket = pb;
+    ++pb->clients;
+}
+
 std::string_view session_bucket_id(const client_session *s) {
     return s->bucket != nullptr ? std::string_view(s->bucket->core.id) : std::string_view("none");
 }
@@ -78,7 +85,6 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
     s->client.outbox = &root->outbox;
     s->id = root->next_session_id++;
     s->peer = keep_peer(peer);
-    s->bucket = listener_bucket;
     s->state = mode == pool_mode::passthrough ? session_state::greeting : session_state::login;
     s->started = proxy_now(root);
     s->deadline = s->started + root->conf->proxy.login_timeout;
@@ -88,6 +94,9 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
         return;
     }
     list_push_back(state_list(s), *s);
+    counter_add(root->meters.accepted);
+    if (listener_bucket != nullptr)
+        session_choose(s, listener_bucket);
     log_debug("session opened",
               {{"session", s->id}, {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))}});
     net_conn_watch(&s->client.conn, net_readable);
@@ -98,6 +107,8 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
 static void client_closed(net_conn *conn) {
     client_session *s = container_of(conn, client_session, client.conn);
     proxy *root = s->root;
+    if (s->bucket != nullptr)
+        --s->bucket->clients;
     list_remove(state_list(s), *s);
     slab_delete(root->session_slab, s);
     proxy_drain_step(root);
@@ -129,6 +140,8 @@ void session_close(client_session *s, const char *reason, std::string_view detai
     if (s->state == session_state::closing)
         return;
     log_closed(s, reason, detail);
+    if (s->talk && s->login != nullptr && s->state != session_state::refusing && !s->answering)
+        count_login(s->root, s->bucket, login_result::abandoned);
     if (s->state == session_state::waiting)
         slots_cancel(s->root, s->bucket, s->wait);
     if (s->talk)
@@ -207,6 +220,8 @@ void session_refuse(client_session *s, proxy_error error, const char *error_type
                                             {"error_type", error_type},
                                             {"detail", detail},
                                             {"waited_ms", proxy_now(s->root) - s->started}});
+    if (s->talk || s->state == session_state::login)
+        count_login(s->root, s->bucket, login_result::failed);
     s->error = error;
     s->detail = detail;
     session_move(s, session_state::refusing);
@@ -268,7 +283,7 @@ static server_purpose purpose_of(const client_session *s) {
     return s->talk->dedicated ? server_purpose::dedicated : server_purpose::pooled;
 }
 
-void session_slot_granted(client_session *s) {
+void session_slot_granted(client_session *s, bool taken_over) {
     session_move(s, session_state::connecting);
     server_conn *c = server_open(s->root, s->bucket, purpose_of(s), s);
     if (c == nullptr) {
@@ -281,8 +296,10 @@ void session_slot_granted(client_session *s) {
     c->who = s->talk->who;
     if (s->need == session_need::login)
         authenticate_hand_over(s, c);
-    if (s->need == session_need::request)
-        pool_add(s->talk->pool, c->member, pool_member_state::busy, proxy_now(s->root), proxy_random(s->root));
+    if (s->need != session_need::request)
+        return;
+    c->found = taken_over ? attach_how::taken_over : attach_how::opened;
+    pool_add(s->talk->pool, c->member, pool_member_state::busy, proxy_now(s->root), proxy_random(s->root));
 }
 
 void session_server_failed(client_session *s, const char *detail) {

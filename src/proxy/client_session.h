@@ -110,6 +110,8 @@ using session_turns = list<client_session, &client_session::turn>;
 // A new connection on a listener. Takes `fd`. `listener_bucket`: the bucket whose own port it is, or nullptr.
 void session_accept(proxy *, int fd, const sockaddr_storage &peer, proxy_bucket *listener_bucket);
 void session_move(client_session *, session_state to);
+// The bucket that it is for. It may be chosen anew.
+void session_choose(client_session *, proxy_bucket *);
 // For the log and the error counter: "none" when no bucket is known.
 std::string_view session_bucket_id(const client_session *);
 
@@ -122,8 +124,8 @@ void session_answer_refusal(client_session *);
 void session_refuse(client_session *, proxy_error, const char *error_type, const char *detail);
 // Queues for a slot (or, in need of any server connection of its pool, for one of those).
 void session_request_slot(client_session *);
-// The queue's answers.
-void session_slot_granted(client_session *);
+// The queue's answers. `taken_over`: the slot was that of another connection of this instance until now.
+void session_slot_granted(client_session *, bool taken_over);
 void session_slot_denied(client_session *, proxy_error, const char *detail);
 // The server connection that it waits for could not be had.
 void session_server_failed(client_session *, const char *detail);

@@ -31,6 +31,8 @@ struct dialogue {
     bool enclave = false;               // its requests carry an enclave package
     bool dedicated = false;             // its server connection is of no use to others
     std::unique_ptr<mars_streams> mars; // granted: once logged in it multiplexes
+    bool dedicated_pin = false;         // it is counted as a pin
+    uint64_t dedicated_since = 0;       // loop ms
     bool checking_password = false;     // one of the bucket's max_concurrent_logins
     bool stream = false;                // client_login has handed over: bytes go through client_session.client
     settings_ptr login_settings;        // what its session begins with

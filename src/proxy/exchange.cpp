@@ -73,6 +73,7 @@ void exchange_finish(client_session *s, const char *reason) {
 
 bool exchange_send_client(client_session *s, std::span<const uint8_t> packets) {
     int error = stream_send(&s->client, packets);
+    count_bytes(s->bucket->tallies, packet_direction::proxy_to_client, packets.size());
     if (error == 0)
         return true;
     session_client_ended(s, error);
@@ -89,7 +90,7 @@ static bool server_cancels(const client_session *s) {
 
 // An attention at the border of two messages. False when the session has ended.
 static bool take_attention(client_session *s, std::vector<uint8_t> &out) {
-    counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, tds_type_attention));
+    count_packets(s->bucket, packet_direction::client_to_proxy, tds_type_attention);
     if (!server_cancels(s))
         return exchange_send_done(s, tds_done_attention);
     if (s->talk->attentions == attentions_max) {
@@ -98,7 +99,7 @@ static bool take_attention(client_session *s, std::vector<uint8_t> &out) {
     }
     tds_put_attention(out);
     ++s->talk->attentions;
-    counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, tds_type_attention));
+    count_packets(s->bucket, packet_direction::proxy_to_server, tds_type_attention);
     return true;
 }
 
@@ -136,6 +137,7 @@ static void reset_session(client_session *s, uint8_t bits) {
 static void apply_reset_detached(client_session *s, uint8_t bits) {
     if (bits == 0 || s->talk->reset_done || s->server != nullptr || !sharing(s))
         return;
+    count_reset(s->bucket->tallies, reset_how::client);
     reset_session(s, bits);
     s->talk->reset_done = true;
 }
@@ -164,6 +166,8 @@ static step start_client_reset(client_session *s, uint8_t bits, bool transaction
 // it to the very state that this client must see. `forward`: bits for the server. step::wait: a batch runs first.
 static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
     dialogue &d = *s->talk;
+    if (!d.reset_done)
+        count_reset(s->bucket->tallies, reset_how::client);
     if (s->server->pristine || d.reset_done) {
         d.reset_ack = d.reset_done = true;
         return step::go_on;
@@ -193,6 +197,8 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     server_conn *c = s->server;
     bool rides = c->reset_rides; // of the proxy's own: the client does not see it
     c->reset_rides = false;
+    if (rides)
+        count_reset(c->bucket->tallies, reset_how::request);
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = d.taken_back = false;
@@ -327,6 +333,8 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         return next;
     d.reset_named = h.type == tds_type_rpc &&
                     tds_rpc_calls(in.first(h.length).subspan(tds_header_size), d.who->version, "sp_reset_connection");
+    if (d.reset_named)
+        count_reset(s->bucket->tallies, reset_how::client);
     sharing_place(s, in, forward != 0);
     begin_request(s, h.type, forward);
     return step::go_on;
@@ -334,6 +342,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
 
 static bool send_server(client_session *s, std::span<const uint8_t> packets) {
     int error = stream_send(&s->server->conn, packets);
+    count_bytes(s->bucket->tallies, packet_direction::proxy_to_server, packets.size());
     if (error == 0)
         return true;
     exchange_server_lost(s, strerror(-error), true);
@@ -403,6 +412,7 @@ std::span<const uint8_t> exchange_receive(client_session *s) {
     if (n > 0) {
         s->last_activity = proxy_now(s->root);
         s->up.bytes += static_cast<uint64_t>(n);
+        count_bytes(s->bucket->tallies, packet_direction::client_to_proxy, static_cast<size_t>(n));
         return {s->root->scratch.in.data(), static_cast<size_t>(n)};
     }
     if (n == -EPROTO)

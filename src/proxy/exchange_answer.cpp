@@ -82,7 +82,7 @@ static const char *answer_over(client_session *s) {
     const tds_walk_message &m = s->server->walker.message;
     const char *why = reset_unseen(s) ? leave_unreset(s) : nullptr;
     if (d.awaiting && d.request_sent != 0)
-        histogram_observe(s->bucket->metrics.query_duration, static_cast<double>(uv_hrtime() - d.request_sent) / 1e9);
+        count_request(s->bucket, uv_hrtime() - d.request_sent);
     if (d.awaiting && sharing(s) && d.shared->request)
         sharing_answered(s);
     d.request_sent = 0;
@@ -183,6 +183,7 @@ static void server_read(client_session *s) {
                                     n != -EPROTO);
     s->last_activity = proxy_now(s->root);
     s->down.bytes += static_cast<uint64_t>(n);
+    count_bytes(s->bucket->tallies, packet_direction::server_to_proxy, static_cast<size_t>(n));
     const char *why = nullptr;
     {
         out_buffer out(s->root);

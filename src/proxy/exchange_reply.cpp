@@ -14,13 +14,13 @@
 
 void exchange_count_out(client_session *s, packet_direction direction, tds_packet_writer &w) {
     if (w.packets > 0)
-        counter_add(packet_counter(s->bucket, direction, w.type), w.packets);
+        count_packets(s->bucket, direction, w.type, w.packets);
     w.packets = 0;
 }
 
 void exchange_count_in(client_session *s, packet_direction direction, const tds_packet_cursor &c) {
     if (tds_cursor_packet_over(c))
-        counter_add(packet_counter(s->bucket, direction, c.type));
+        count_packets(s->bucket, direction, c.type);
 }
 
 void exchange_begin_message(client_session *s) {
@@ -135,6 +135,15 @@ void exchange_refuse_request(client_session *s, const tds_login_answer &answer) 
 }
 // ---- attention -------------------------------------------------------------------------------------------------
 
+// Whole packets, the last an attention.
+static void count_taken_back(client_session *s, std::span<const uint8_t> packets) {
+    tds_header h;
+    while (tds_header_parse(packets, s->talk->packet_size, h) == tds_header_result::ok && h.length <= packets.size()) {
+        count_known_packets(s->bucket, packet_direction::client_to_proxy, h.type);
+        packets = packets.subspan(h.length);
+    }
+}
+
 // The client takes its request back before a server had it: that is answered, then the attention.
 void exchange_cancel_waiting(client_session *s) {
     size_t size = 0;
@@ -153,6 +162,7 @@ void exchange_cancel_waiting(client_session *s) {
             attach_give_back(s, "request cancelled");
         session_move(s, session_state::active);
     }
+    count_taken_back(s, iobuf_pending(s->in).first(size));
     iobuf_consume(s->in, size);
     s->talk->reset_done = false;
     if (exchange_send_done(s, tds_done_error) && exchange_send_done(s, tds_done_attention))

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "proxy/authenticate.h"
 #include "proxy/client_session.h"
 #include "proxy/server_conn.h"
 
@@ -13,6 +14,7 @@ void link_attach(client_session *s, server_conn *c) {
 
 void link_detach(client_session *s, server_conn *c) {
     assert(s->server == c && c->client == s);
+    authenticate_unpin(s);
     s->server = nullptr;
     c->client = nullptr;
 }

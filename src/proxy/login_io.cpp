@@ -4,6 +4,7 @@
 
 #include "proxy/client_session.h"
 #include "proxy/proxy.h"
+#include "tds/packet.h"
 
 static tds_tls_policy policy_of(client_tls tls) {
     switch (tls) {
@@ -76,7 +77,17 @@ bool login_io_read(client_session *s, client_login_result &result) {
     return true;
 }
 
+void login_io_count(client_session *s) {
+    if (client_login_prelogin(s->login)) {
+        count_packets(s->bucket, packet_direction::client_to_proxy, tds_type_prelogin);
+        count_packets(s->bucket, packet_direction::proxy_to_client, tds_type_prelogin);
+    }
+    count_packets(s->bucket, packet_direction::client_to_proxy, tds_type_login7, client_login_packets(s->login));
+}
+
 void login_io_end(client_session *s) {
+    if (s->login != nullptr)
+        count_handshake(s->root, "client", client_login_tls_version(s->login), client_login_tls_resumed(s->login));
     client_login_destroy(s->login);
     s->login = nullptr;
 }

@@ -13,5 +13,7 @@ client_login_result login_io_feed_held(client_session *);
 [[nodiscard]] bool login_io_read(client_session *, client_login_result &);
 // Sends what can be sent. False when the session has ended.
 [[nodiscard]] bool login_io_flush(client_session *);
+// Counts the packets of a complete login, whose bucket is known now.
+void login_io_count(client_session *);
 // Frees the client_login; harmless when there is none.
 void login_io_end(client_session *);

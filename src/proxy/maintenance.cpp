@@ -1,7 +1,6 @@
 #include "proxy/maintenance.h"
 
 #include <algorithm>
-#include <vector>
 
 #include <malloc.h>
 
@@ -49,33 +48,6 @@ static void server_ticks(proxy *root, server_state state, uint64_t now) {
     }
 }
 
-static void set_gauges(proxy *root) {
-    for (auto &pb : root->buckets) {
-        pools_show(pb.get());
-        gauge_set(pb->metrics.max, pb->removed ? 0 : pb->core.max);
-    }
-    for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
-        gauge_set(metric_gauge(root->metrics, metric::client_connections,
-                               {session_state_name(static_cast<session_state>(i))}),
-                  static_cast<double>(root->sessions[i].count));
-}
-
-// Connections kept for their client's whole session because of its login, or because it multiplexes.
-static void count_dedicated(proxy *root) {
-    struct dedicated {
-        unsigned auth, mars;
-    };
-    std::vector<dedicated> count(root->buckets.size());
-    server_list &serving = root->servers[static_cast<size_t>(server_state::serving)];
-    for (server_conn *c = list_front(serving); c != nullptr; c = list_next(serving, *c))
-        if (c->purpose == server_purpose::dedicated)
-            ++(c->client->talk->mars ? count[c->bucket->core.index].mars : count[c->bucket->core.index].auth);
-    for (auto &pb : root->buckets) {
-        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::auth)], count[pb->core.index].auth);
-        gauge_set(pb->metrics.pinned[static_cast<size_t>(pin_reason::mars)], count[pb->core.index].mars);
-    }
-}
-
 // What a crowd's handshakes have left on the heap goes back to the system, once they are over: a few milliseconds.
 static void give_memory_back(proxy *root) {
     if (root->logins < 100 || root->sessions[static_cast<size_t>(session_state::login)].count > 0)
@@ -93,7 +65,7 @@ static void publish(proxy *root, uint64_t now) {
     root->turned_away = 0;
     idle_sessions(root, session_state::relaying, now);
     idle_sessions(root, session_state::active, now);
-    count_dedicated(root);
+    meters_publish(root);
     give_memory_back(root);
     for (auto &pb : root->buckets) {
         pool_set_sweep(pb->pools, now);
@@ -106,6 +78,7 @@ static void publish(proxy *root, uint64_t now) {
     session_deadlines(root, session_state::relaying, false, now);
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
+    root->longest_recent = 0;
 }
 
 static void tick(uv_timer_t *timer) {
@@ -131,8 +104,8 @@ static void tick(uv_timer_t *timer) {
     server_ticks(root, server_state::logging_in, now);
     server_ticks(root, server_state::working, now);
     server_ticks(root, server_state::closing, now);
-    set_gauges(root);
-    histogram_observe(root->loop_delay, static_cast<double>(root->longest_turn) / 1e9);
+    meters_tick(root);
+    root->longest_recent = std::max(root->longest_recent, root->longest_turn);
     root->longest_turn = 0;
     publish(root, now);
     console_tick(root);
@@ -162,7 +135,7 @@ void proxy_stay_awake(proxy *root) {
 
 void maintenance_start(proxy *root) {
     root->relays.on_moved = passthrough_moved;
-    root->loop_delay = metric_histogram(root->metrics, metric::loop_delay_seconds, {});
+    meters_start(root);
     uv_idle_init(root->loop, &root->awake);
     uv_check_init(root->loop, &root->turn);
     root->turn.data = root;
@@ -173,7 +146,6 @@ void maintenance_start(proxy *root) {
     uv_timer_init(root->loop, &root->tick);
     root->tick.data = root;
     root->tick_open = true;
-    set_gauges(root); // the limits are there from the first scrape on
     uv_timer_start(&root->tick, tick, tick_ms, tick_ms);
 }
 

@@ -8,13 +8,43 @@
 #include "proxy/link.h"
 #include "proxy/proxy.h"
 #include "proxy/slots.h"
+#include "tds/packet.h"
+
+static constexpr size_t asked_max = 256; // requests of one client that are timed at once
+
+static bool is_request(uint8_t type) {
+    return type == tds_type_sql_batch || type == tds_type_rpc || type == tds_type_transaction || type == tds_type_bulk;
+}
+
+static void client_packet(void *user, const smp_tds_packet &p) {
+    auto *s = static_cast<client_session *>(user);
+    count_known_packets(s->bucket, packet_direction::client_to_proxy, p.type);
+    count_known_packets(s->bucket, packet_direction::proxy_to_server, p.type);
+    auto &asked = s->talk->mars->asked;
+    if (is_request(p.type) && (p.status & tds_status_eom) && asked.size() < asked_max)
+        asked[p.sid] = uv_hrtime();
+}
+
+static void server_packet(void *user, const smp_tds_packet &p) {
+    auto *s = static_cast<client_session *>(user);
+    count_known_packets(s->bucket, packet_direction::server_to_proxy, p.type);
+    count_known_packets(s->bucket, packet_direction::proxy_to_client, p.type);
+    if (!(p.status & tds_status_eom))
+        return;
+    auto &asked = s->talk->mars->asked;
+    if (auto found = asked.find(p.sid); found != asked.end()) {
+        count_request(s->bucket, uv_hrtime() - found->second);
+        asked.erase(found);
+    }
+}
 
 void mars_client_read(client_session *s) {
     std::span<const uint8_t> got = exchange_receive(s);
     if (got.empty())
         return;
-    if (const char *why = smp_walk(s->talk->mars->up, smp_sender::client, got); why != nullptr)
+    if (const char *why = smp_walk(s->talk->mars->up, smp_sender::client, got, client_packet, s); why != nullptr)
         return session_protocol_error(s, why);
+    count_bytes(s->bucket->tallies, packet_direction::proxy_to_server, got.size());
     if (int error = stream_send(&s->server->conn, got); error != 0)
         exchange_server_lost(s, strerror(-error), true);
 }
@@ -42,8 +72,9 @@ void mars_server_read(client_session *s) {
         return exchange_server_lost(s, n == -EPROTO ? "TLS failed" : strerror(static_cast<int>(-n)), n != -EPROTO);
     s->last_activity = s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
     s->down.bytes += static_cast<uint64_t>(n);
+    count_bytes(s->bucket->tallies, packet_direction::server_to_proxy, static_cast<size_t>(n));
     std::span<const uint8_t> got(scratch.in.data(), static_cast<size_t>(n));
-    if (const char *why = smp_walk(s->talk->mars->down, smp_sender::server, got); why != nullptr)
+    if (const char *why = smp_walk(s->talk->mars->down, smp_sender::server, got, server_packet, s); why != nullptr)
         return exchange_server_lost(s, why, false);
     (void)exchange_send_client(s, got);
 }

@@ -3,9 +3,12 @@
 //      client -> decrypted -> headers checked -> server
 //      client <- headers checked <- decrypted <- server
 //
-// Bytes pass as they are, in the packet size that both sides have agreed on at login. Which request runs in which of
-// the sessions is nobody's business here.
+// Bytes pass as they are, in the packet size that both sides have agreed on at login. Packets are looked at to be
+// counted, and for the time that a request takes.
 #pragma once
+
+#include <cstdint>
+#include <unordered_map>
 
 #include "tds/smp.h"
 
@@ -14,6 +17,7 @@ struct client_session;
 // What a session has that multiplexes; from its LOGIN7 on.
 struct mars_streams {
     smp_cursor up, down;
+    std::unordered_map<uint16_t, uint64_t> asked; // hrtime of requests under way, by SMP session; some of them
 };
 
 // Its client, or its server connection, has something to read. The session may have ended.

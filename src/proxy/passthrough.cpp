@@ -20,7 +20,7 @@ static bool too_many_clients(const proxy *root) {
 static void greeting_complete(client_session *s, const greeting &g) {
     s->prelogin = g.kind == greeting_kind::prelogin;
     if (s->prelogin && s->bucket != nullptr)
-        counter_add(packet_counter(s->bucket, packet_direction::client_to_proxy, tds_type_prelogin));
+        count_packets(s->bucket, packet_direction::client_to_proxy, tds_type_prelogin);
     if (s->root->draining)
         session_refuse(s, proxy_error::shutdown, "shutdown", "");
     else if (too_many_clients(s->root))
@@ -39,7 +39,8 @@ static void greeting_parse(client_session *s) {
     case greeting_result::complete: break;
     }
     if (s->bucket == nullptr)
-        s->bucket = greeting_choose_bucket(s->root, g);
+        if (proxy_bucket *pb = greeting_choose_bucket(s->root, g); pb != nullptr)
+            session_choose(s, pb);
     greeting_complete(s, g);
 }
 
@@ -77,7 +78,7 @@ void passthrough_server_ready(client_session *s) {
     session_move(s, session_state::relaying);
     relay_start(s);
     if (s->prelogin)
-        counter_add(packet_counter(s->bucket, packet_direction::proxy_to_server, tds_type_prelogin));
+        count_packets(s->bucket, packet_direction::proxy_to_server, tds_type_prelogin);
     // What the client has sent so far waits in `up` as if just read.
     iobuf_move(s->up.held, s->in);
     passthrough_relay_event(s, s->up.to, net_writable);
@@ -91,8 +92,8 @@ static void watch_login(client_session *s, bool up_moved, bool down_moved) {
     if (down_moved && !s->server_spoke) {
         s->server_spoke = true;
         if (s->prelogin) {
-            counter_add(packet_counter(s->bucket, packet_direction::server_to_proxy, tds_type_prelogin));
-            counter_add(packet_counter(s->bucket, packet_direction::proxy_to_client, tds_type_prelogin));
+            count_packets(s->bucket, packet_direction::server_to_proxy, tds_type_prelogin);
+            count_packets(s->bucket, packet_direction::proxy_to_client, tds_type_prelogin);
         }
         return;
     }
@@ -128,11 +129,19 @@ static void relay_complete(client_session *s) {
         session_linger(s, "server closed");
 }
 
+static void count_moved(client_session *s, const relay_direction *d, uint64_t bytes) {
+    bool up = d == &s->up;
+    count_bytes(s->bucket->tallies, up ? packet_direction::client_to_proxy : packet_direction::server_to_proxy, bytes);
+    count_bytes(s->bucket->tallies, up ? packet_direction::proxy_to_server : packet_direction::proxy_to_client, bytes);
+}
+
 // After every move of one of its directions.
 static void relay_moved(client_session *s, relay_direction *d, uint64_t bytes_before) {
     bool moved = d->bytes != bytes_before;
-    if (moved)
+    if (moved) {
         s->last_activity = proxy_now(s->root);
+        count_moved(s, d, d->bytes - bytes_before);
+    }
     if (moved && d == &s->down)
         s->bucket->core.last_ok = s->last_activity; // traffic that succeeds is the health probe
     if (!s->client_went_on)

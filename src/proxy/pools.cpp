@@ -241,9 +241,7 @@ void pools_show(proxy_bucket *pb) {
     gauge_set(pb->metrics.active, pb->core.used - idle);
     gauge_set(pb->metrics.idle, idle);
     // Of clients: a probe or a connection to be opened ahead is nobody's wait.
-    size_t others =
-        size_t{waitq_contains(pb->core.queue, pb->probe_wait)} + size_t{waitq_contains(pb->core.queue, pb->warm_wait)};
-    gauge_set(pb->metrics.queue_length, static_cast<double>(waitq_length(pb->core.queue) - others));
+    gauge_set(pb->metrics.queue_length, static_cast<double>(slots_clients_waiting(pb)));
 }
 
 static void log_retired(const server_conn *c, const char *reason) {

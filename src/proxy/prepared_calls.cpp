@@ -102,6 +102,7 @@ bool prepared_look(client_session *s, bool resets, std::vector<uint8_t> &tokens)
         return false;
     bool in_transaction = begin_due(s) || s->talk->shared->track.transaction; // which an error may end
     if (info.calls_count == 1 && !in_transaction && is_unknown(s, info.heads.front())) {
+        count_prepared(s->bucket->tallies, prepared_how::unknown);
         put_unknown(s, info.heads.front().first, tokens);
         return true;
     }
@@ -230,6 +231,7 @@ static void log_moved(const client_session *s) {
 void prepared_made(client_session *s, int32_t handle) {
     prepared_session &p = prepared_of(s);
     if (handle != 0) {
+        count_prepared(s->bucket->tallies, prepared_how::ahead);
         log_moved(s);
         prepared_add(s->server->prepared, p.needed, handle, s->bucket->conf->max_prepared_per_connection);
     }
@@ -265,13 +267,16 @@ static void put_nobodys(placing &m, const tds_rpc_call &call, bytes head) {
 static void put_execute(placing &m, const tds_rpc_call &call, bytes head) {
     prepared_ptr statement = statement_of(m.s, call);
     int32_t here = statement && !m.resets ? prepared_here(m.s->server->prepared, statement.get()) : 0;
-    if (here != 0)
+    if (here != 0) {
+        count_prepared(m.s->bucket->tallies, prepared_how::in_place);
         return tds_put_handle(call, head, here, m.out);
+    }
     if (statement == nullptr)
         return is_real(m.s, call) ? tds_put_handle(call, head, call.first, m.out) : put_nobodys(m, call, head);
     // What could not be prepared in its own database is not run in another.
     if (m.p.answers.size() >= prepared_answers_max || statement->database != m.s->talk->settings->database)
         return put_nobodys(m, call, head);
+    count_prepared(m.s->bucket->tallies, prepared_how::moved);
     log_moved(m.s);
     tds_put_prepexec(call, head, statement->text, m.out);
     expect(m, kind_t::moved, call, std::move(statement));
@@ -303,6 +308,7 @@ static void put_prepare(placing &m, const tds_rpc_call &call, bytes head) {
     prepared_ptr statement = moves ? prepared_intern(s->root->prepared, s->root->request_reader, s->talk->who->version,
                                                      std::move(text), *s->talk->settings)
                                    : nullptr;
+    count_prepared(s->bucket->tallies, prepared_how::prepared);
     kind_t kind = statement ? kind_t::given : kind_t::real;
     if (m.p.answers.size() < prepared_answers_max)
         expect(m, kind, call, std::move(statement));

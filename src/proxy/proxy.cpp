@@ -21,36 +21,6 @@
 static constexpr size_t scratch_cipher = 32 * 1024;
 static constexpr size_t scratch_slack = 64 * 1024; // stream_recv wants more room than it reads
 
-static constexpr const char *outcome_names[] = {"acquired",  "acquired_after_wait", "released", "timeout",
-                                                "cancelled", "rejected_queue_full", "error"};
-static_assert(std::size(outcome_names) == static_cast<size_t>(slot_outcome::count_));
-
-// Reasons of pins of transaction mode. None happens in passthrough; dashboards find the series at 0.
-static constexpr const char *pin_reasons[] = {"transaction", "cursor", "temp_table", "bulk_load",   "session_state",
-                                              "handle",      "auth",   "mars",       "last_values", "prepared"};
-
-static constexpr const char *error_types[] = {"queue_full", "queue_timeout", "no_slot", "no_bucket", "connect",
-                                              "login",      "tls",           "timeout", "protocol",  "server_lost",
-                                              "rate_limit", "shutdown",      "redis",   "internal"};
-
-static constexpr const char *direction_names[] = {"client_to_proxy", "proxy_to_client", "proxy_to_server",
-                                                  "server_to_proxy"};
-static_assert(std::size(direction_names) == static_cast<size_t>(packet_direction::count_));
-
-// A response to a login counts as login too, where the proxy tells them apart.
-static constexpr struct {
-    uint8_t type;
-    const char *name;
-} packet_names[] = {{tds_type_sql_batch, "batch"},     {tds_type_rpc, "rpc"},           {tds_type_login7, "login"},
-                    {tds_type_prelogin, "prelogin"},   {tds_type_transaction, "tm"},    {tds_type_bulk, "bulk"},
-                    {tds_type_attention, "attention"}, {tds_type_response, "response"}, {tds_type_sspi, "sspi"},
-                    {tds_type_fedauth, "fedauth"}};
-
-metric_counter_handle *packet_counter(const proxy_bucket *pb, packet_direction direction, uint8_t tds_type) {
-    assert(tds_type < packet_types && pb->metrics.packets[static_cast<size_t>(direction)][tds_type] != nullptr);
-    return pb->metrics.packets[static_cast<size_t>(direction)][tds_type];
-}
-
 static size_t sessions_in(const proxy *p, std::initializer_list<session_state> states) {
     size_t count = 0;
     for (session_state state : states)
@@ -72,33 +42,6 @@ size_t proxy_session_count(const proxy *p) {
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------
-
-static bucket_metrics metrics_of(metrics *m, const std::string &id) {
-    bucket_metrics b{};
-    b.active = metric_gauge(m, metric::connections_active, {id});
-    b.idle = metric_gauge(m, metric::connections_idle, {id});
-    b.max = metric_gauge(m, metric::connections_max, {id});
-    b.queue_length = metric_gauge(m, metric::queue_length, {id});
-    for (size_t i = 0; i < std::size(outcome_names); ++i)
-        b.outcome[i] = metric_counter(m, metric::connections_total, {id, outcome_names[i]});
-    for (size_t d = 0; d < std::size(direction_names); ++d)
-        for (const auto &packet : packet_names)
-            b.packets[d][packet.type] =
-                metric_counter(m, metric::tds_packets_total, {id, direction_names[d], packet.name});
-    b.excess = metric_counter(m, metric::slots_excess_total, {id});
-    b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
-    b.query_duration = metric_histogram(m, metric::query_duration_seconds, {id});
-    for (size_t r = 0; r < pin_reason_count; ++r) {
-        const char *reason = pin_reason_name(static_cast<pin_reason>(r));
-        b.pinned[r] = metric_gauge(m, metric::connections_pinned, {id, reason});
-        b.pin_duration[r] = metric_histogram(m, metric::pinning_duration_seconds, {id, reason});
-    }
-    for (const char *type : error_types)
-        metric_counter(m, metric::connection_errors_total, {id, type});
-    for (const char *reason : pin_reasons)
-        metric_gauge(m, metric::connections_pinned, {id, reason});
-    return b;
-}
 
 static void on_resolved(void *user, net_target *target, int status) {
     auto *root = static_cast<proxy *>(user);
@@ -141,7 +84,7 @@ std::unique_ptr<proxy_bucket> setup_bucket(proxy *root, const bucket_config &con
     pb->core.max = conf.max_connections;
     pb->target.on_resolved = on_resolved;
     pb->target.user = root;
-    pb->metrics = metrics_of(root->metrics, conf.id);
+    pb->metrics = meters_of_bucket(root->metrics, conf.id.c_str(), pb->tallies);
     setup_configure(root, pb.get(), conf);
     return pb;
 }

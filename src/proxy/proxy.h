@@ -27,6 +27,7 @@
 #include "pool/bucket.h"
 #include "pool/server_pool.h"
 #include "proxy/client_session.h"
+#include "proxy/meters.h"
 #include "proxy/prepared.h"
 #include "proxy/procedures.h"
 #include "proxy/relay.h"
@@ -40,29 +41,6 @@
 struct tls_context;
 struct login_records;
 struct proxy;
-
-// Outcomes of asking for a slot (label `status` of proxy_connections_total).
-enum class slot_outcome : uint8_t {
-    acquired,
-    acquired_after_wait,
-    released,
-    timeout,
-    cancelled,
-    rejected_queue_full,
-    error,
-    count_
-};
-
-enum class packet_direction : uint8_t { client_to_proxy, proxy_to_client, proxy_to_server, server_to_proxy, count_ };
-inline constexpr size_t packet_types = 0x20; // TDS packet types are below
-
-struct bucket_metrics {
-    metric_gauge_handle *active, *idle, *max, *queue_length, *pinned[pin_reason_count];
-    metric_counter_handle *outcome[static_cast<size_t>(slot_outcome::count_)];
-    metric_counter_handle *packets[static_cast<size_t>(packet_direction::count_)][packet_types];
-    metric_counter_handle *excess;
-    metric_histogram_handle *queue_wait, *query_duration, *pin_duration[pin_reason_count];
-};
 
 // Whether a server announces transactions that SQL text begins (ENVCHANGE 8 to 10).
 enum class announcing : uint8_t { unknown, yes, no };
@@ -78,8 +56,12 @@ struct proxy_bucket {
     bool gone = false;    // and has gone; its place is kept, should it be added again
     net_target target;
     bucket_metrics metrics{};
-    waiter probe_wait;            // the background probe's place in the queue
-    server_conn *probe = nullptr; // its connection, while it has one
+    bucket_tallies tallies;
+    uint32_t servers[server_state_count] = {}; // its connections, by state
+    uint32_t clients = 0;                      // sessions that have chosen it
+    uint32_t pinned[pin_reason_count] = {};    // of them, by reason
+    waiter probe_wait;                         // the background probe's place in the queue
+    server_conn *probe = nullptr;              // its connection, while it has one
 
     // Terminated modes.
     pool_set pools;
@@ -98,14 +80,10 @@ struct proxy_bucket {
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
 
     // Transaction mode.
-    uint32_t pinned[pin_reason_count] = {}; // sessions, by reason
-    procedure_table procedures;             // whose definitions have been read
-    bool identity_unplaceable = false;      // @@IDENTITY cannot be set by an insert into a table variable
-    bool scope_unplaceable = false;         // SCOPE_IDENTITY() cannot be set to NULL by one
+    procedure_table procedures;        // whose definitions have been read
+    bool identity_unplaceable = false; // @@IDENTITY cannot be set by an insert into a table variable
+    bool scope_unplaceable = false;    // SCOPE_IDENTITY() cannot be set to NULL by one
 };
-
-// The counter of packets of this TDS type, which must be one that has a label.
-metric_counter_handle *packet_counter(const proxy_bucket *, packet_direction, uint8_t tds_type);
 
 // Memory for what is on its way through, for everybody in turn.
 struct scratch_memory {
@@ -159,11 +137,12 @@ struct proxy {
     relay_pool relays;
     net_outbox outbox;
     scratch_memory scratch;
-    session_turns deferred;    // logins put off to the next loop turn
-    uint64_t login_time = 0;   // ns spent on logins in this one
-    net_turn_clock clock;      // of the loop turn
-    uint64_t longest_turn = 0; // ns, since the last tick
-    metric_histogram_handle *loop_delay = nullptr;
+    session_turns deferred;      // logins put off to the next loop turn
+    uint64_t login_time = 0;     // ns spent on logins in this one
+    net_turn_clock clock;        // of the loop turn
+    uint64_t longest_turn = 0;   // ns, since the last tick
+    uint64_t longest_recent = 0; // likewise, since the last publish
+    proxy_metrics meters;
 
     uv_timer_t tick;
     uv_check_t turn;        // after the events of a loop turn: the batched relays, what is to be sent, logins put off
@@ -185,6 +164,7 @@ struct proxy {
     uint64_t published_at = 0;
     uint32_t logins = 0;      // since memory was last given back to the system
     uint64_t turned_away = 0; // connections closed because of max_unauthenticated, since the last publish
+    uint64_t errors = 0;      // of sessions without a bucket
     std::minstd_rand random;
 };
 

@@ -5,6 +5,7 @@
 #include "proxy/login_io.h"
 #include "proxy/proxy.h"
 #include "proxy/slots.h"
+#include "tds/packet.h"
 
 // Why a login that the proxy meant to answer ended otherwise.
 static void log_end(client_session *s) {
@@ -23,6 +24,8 @@ static void refusal_finish(client_session *s) {
 }
 
 static void answer(client_session *s) {
+    if (s->bucket != nullptr && s->bucket->conf->mode != pool_mode::passthrough)
+        count_packets(s->bucket, packet_direction::proxy_to_client, tds_type_login7);
     if (s->talk && !s->talk->late_answer.empty())
         client_login_answer_packets(s->login, s->talk->late_answer);
     else

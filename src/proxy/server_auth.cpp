@@ -110,13 +110,30 @@ void server_auth_begin(server_conn *c) {
         return;
     }
     c->auth_started = proxy_now(c->root);
-    counter_add(packet_counter(c->bucket, packet_direction::proxy_to_server, tds_type_prelogin));
     auth_step(c, server_login_result::more);
 }
 
-void server_auth_end(server_conn *c) {
+static void count_login_packets(const server_conn *c) {
+    const server_login_packets &p = server_login_counts(c->login);
+    count_packets(c->bucket, packet_direction::proxy_to_server, tds_type_prelogin, p.prelogin_sent);
+    count_packets(c->bucket, packet_direction::server_to_proxy, tds_type_prelogin, p.prelogin_received);
+    count_packets(c->bucket, packet_direction::proxy_to_server, tds_type_login7, p.login_sent);
+    count_packets(c->bucket, packet_direction::server_to_proxy, tds_type_login7, p.answer_received);
+    if (p.token_sent > 0)
+        count_packets(c->bucket, packet_direction::proxy_to_server, p.token_type, p.token_sent);
+    count_handshake(c->root, "server", server_login_tls_version(c->login), server_login_tls_resumed(c->login));
+}
+
+// However its login has ended.
+static void drop_login(server_conn *c) {
+    if (c->login != nullptr)
+        count_login_packets(c);
     server_login_destroy(c->login);
     c->login = nullptr;
+}
+
+void server_auth_end(server_conn *c) {
+    drop_login(c);
     c->answer.reset();
 }
 
@@ -348,8 +365,7 @@ static void accepted(server_conn *c) {
     c->answer = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
     if (!c->answer->notices.empty())
         c->bucket->server_name = c->answer->notices.front().server_name;
-    server_login_destroy(c->login);
-    c->login = nullptr;
+    drop_login(c);
     start_walker(c, *c->answer);
     log_debug("server connection logged in", {{"bucket", c->bucket->core.id},
                                               {"server", c->id},

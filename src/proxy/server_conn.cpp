@@ -26,10 +26,27 @@ static server_list &state_list(server_conn *c) {
     return c->root->servers[static_cast<size_t>(c->state)];
 }
 
-void server_move(server_conn *c, server_state to) {
-    list_remove(state_list(c), *c);
-    c->state = to;
+const char *server_state_name(server_state state) {
+    static constexpr const char *names[] = {"connecting", "logging_in", "serving", "working",
+                                            "idle",       "closing",    "released"};
+    static_assert(std::size(names) == static_cast<size_t>(server_state::count_));
+    return names[static_cast<size_t>(state)];
+}
+
+static void enter_list(server_conn *c) {
     list_push_back(state_list(c), *c);
+    ++c->bucket->servers[static_cast<size_t>(c->state)];
+}
+
+static void leave_list(server_conn *c) {
+    list_remove(state_list(c), *c);
+    --c->bucket->servers[static_cast<size_t>(c->state)];
+}
+
+void server_move(server_conn *c, server_state to) {
+    leave_list(c);
+    c->state = to;
+    enter_list(c);
 }
 
 net_target *server_target(server_conn *c) {
@@ -56,7 +73,7 @@ void server_set_route(server_conn *c, std::unique_ptr<net_target> to) {
 static void server_free(server_conn *c) {
     proxy *root = c->root;
     drop_route(c);
-    list_remove(state_list(c), *c);
+    leave_list(c);
     slab_delete(root->server_slab, c);
     proxy_drain_step(root);
 }
@@ -91,7 +108,7 @@ server_conn *server_open(proxy *root, proxy_bucket *pb, server_purpose purpose, 
     c->retry = {pb->conf->retry_backoff_min, pb->conf->retry_backoff_max, 0};
     c->deadline = proxy_now(root) + pb->conf->connection_timeout;
     c->counted = purpose != server_purpose::probe && client != nullptr;
-    list_push_back(state_list(c), *c);
+    enter_list(c);
     if (client != nullptr)
         link_attach(client, c);
     server_try(c);

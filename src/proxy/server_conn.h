@@ -23,6 +23,7 @@
 #include "pool/backoff.h"
 #include "pool/server_pool.h"
 #include "proxy/dialogue.h"
+#include "proxy/meters.h"
 #include "proxy/prepared.h"
 #include "proxy/settings.h"
 #include "tds/packet_stream.h"
@@ -45,6 +46,7 @@ enum class server_state : uint8_t {
     released,   // the slot is gone; memory waits for the loop's close callback
     count_
 };
+const char *server_state_name(server_state);
 
 enum class server_purpose : uint8_t {
     passthrough, // relays for its client
@@ -86,13 +88,14 @@ struct server_conn {
     uint16_t next_address = 0;
     server_state state = server_state::connecting;
     server_purpose purpose = server_purpose::passthrough;
-    bool has_fd = false;          // a connect is under way or done
-    bool connected = false;       // the server has a connection that it must close, too
-    bool again = false;           // closing: a new try follows on the same slot
-    bool closing_fd = false;      // the loop's close callback is due
-    bool drop = false;            // free in that callback
-    bool counted = false;         // as acquired, not yet as released
-    bool checks_password = false; // one of the bucket's max_concurrent_logins
+    bool has_fd = false;                   // a connect is under way or done
+    bool connected = false;                // the server has a connection that it must close, too
+    bool again = false;                    // closing: a new try follows on the same slot
+    bool closing_fd = false;               // the loop's close callback is due
+    bool drop = false;                     // free in that callback
+    bool counted = false;                  // as acquired, not yet as released
+    bool checks_password = false;          // one of the bucket's max_concurrent_logins
+    attach_how found = attach_how::count_; // how its client's request came to it, until that is counted; else count_
 
     // From logging_in on.
     server_login *login = nullptr;

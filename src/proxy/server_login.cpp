@@ -50,6 +50,9 @@ struct server_login {
     login_unit current;
     iobuf out;
     tds_login_answer answer;
+    server_login_packets packets;
+    const char *tls_version = nullptr;
+    bool tls_resumed = false;
 };
 
 static void wipe(std::vector<uint8_t> &bytes) {
@@ -118,6 +121,7 @@ static void put_message(server_login *c, uint8_t type, std::span<const uint8_t> 
         tds_header_write({type, payload.empty() ? tds_status_eom : uint8_t{0}, length, 0, ++id, 0}, packet);
         std::copy(part.begin(), part.end(), packet + tds_header_size);
         put_packet(c, {packet, length});
+        ++(type == tds_type_login7 ? c->packets.login_sent : c->packets.token_sent);
     } while (!payload.empty() && c->now != stage::failed);
     explicit_bzero(packet, sizeof packet);
 }
@@ -128,6 +132,7 @@ static void send_prelogin(server_login *c) {
     tds_prelogin_request_build(c->options.version, clear ? tds_encrypt_not_supported : tds_encrypt_on, packet,
                                c->options.fedauth_required, c->options.mars);
     put_packet(c, packet);
+    ++c->packets.prelogin_sent;
     expect_answer(c);
 }
 
@@ -148,6 +153,8 @@ static void handshake_done(server_login *c) {
     bool wrapped = c->now == stage::wrapped;
     if (wrapped && tls_engine_unread(c->engine.get()) > 0)
         return fail(c, server_login_error::protocol, "bytes after the TLS handshake in its last packet");
+    c->tls_version = tls_engine_version(c->engine.get());
+    c->tls_resumed = tls_engine_resumed(c->engine.get());
     c->current = {};
     c->now = stage::records;
     if (wrapped)
@@ -211,6 +218,7 @@ static void take_prelogin(server_login *c) {
     if (error != tds_prelogin_error::none)
         return fail(c, server_login_error::protocol, tds_prelogin_error_text(error));
     c->prelogin_done = true;
+    c->packets.prelogin_received = c->reader.packets;
     c->version = answer.version;
     if (c->options.mars && !tds_prelogin_mars_on(answer))
         return fail(c, server_login_error::declined_mars, "server does not grant MARS");
@@ -223,6 +231,7 @@ static void take_prelogin(server_login *c) {
 
 static void take_login_answer(server_login *c) {
     c->spid = get_u16be(c->reader.header + 4);
+    c->packets.answer_received += c->reader.packets;
     c->answer = {};
     auto error = tds_login_answer_parse(tds_message_payload(c->reader), c->asked_version, c->answer);
     if (error != tds_answer_error::none)
@@ -385,11 +394,22 @@ void server_login_send(server_login *c, uint8_t type, std::span<const uint8_t> p
     assert(c->now == stage::settled && c->answer.outcome == tds_login_outcome::token);
     c->now = c->engine ? stage::records : stage::clear;
     c->secret_in_output = c->encryption == server_encryption::none;
+    c->packets.token_type = type;
     put_message(c, type, payload);
     expect_answer(c);
 }
 
 // ---- what is known
+
+const server_login_packets &server_login_counts(const server_login *c) {
+    return c->packets;
+}
+const char *server_login_tls_version(const server_login *c) {
+    return c->tls_version;
+}
+bool server_login_tls_resumed(const server_login *c) {
+    return c->tls_resumed;
+}
 
 const tds_login_answer &server_login_answer(const server_login *c) {
     assert(c->now == stage::settled);

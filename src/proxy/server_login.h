@@ -86,6 +86,16 @@ uint32_t server_login_packet_size(const server_login *); // for both directions:
 // on; to be called once.
 tls_engine *server_login_take_engine(server_login *);
 
+// Packets so far. Those around a TLS handshake are not counted.
+struct server_login_packets {
+    uint32_t prelogin_sent = 0, login_sent = 0, token_sent = 0;
+    uint32_t prelogin_received = 0, answer_received = 0;
+    uint8_t token_type = 0;
+};
+const server_login_packets &server_login_counts(const server_login *);
+const char *server_login_tls_version(const server_login *); // OpenSSL's constant; nullptr: no handshake was completed
+bool server_login_tls_resumed(const server_login *);
+
 server_encryption server_login_encryption(const server_login *);
 const tds_product_version &server_login_version(const server_login *); // from the server's PRELOGIN; major 0 before it
 uint16_t server_login_spid(const server_login *);                      // from the answer's first packet header

@@ -119,6 +119,19 @@ static uint64_t time_for(const server_conn *c, server_task task) {
     return before_a_client ? std::min(task_timeout, as_connecting) : task_timeout;
 }
 
+static void count_task(server_conn *c, server_task task, size_t bytes) {
+    bucket_tallies &t = c->bucket->tallies;
+    count_bytes(t, packet_direction::proxy_to_server, bytes);
+    if (task == server_task::cancel)
+        return;
+    auto packets = static_cast<uint32_t>((bytes + c->packet_size - 1) / c->packet_size); // all full but the last
+    count_packets(c->bucket, packet_direction::proxy_to_server, tds_type_sql_batch, packets);
+    if (task == server_task::reset)
+        count_reset(t, reset_how::alone);
+    else if (task == server_task::prepare && (c->task_status & tds_status_reset))
+        count_reset(t, reset_how::replay);
+}
+
 void server_task_start(server_conn *c, server_task task, uint8_t status) {
     std::vector<uint8_t> out;
     if (status & tds_status_reset) // ends the transaction before the batch runs, which must not name it (3989)
@@ -127,7 +140,7 @@ void server_task_start(server_conn *c, server_task task, uint8_t status) {
         if (c->task_attentions == 0) {
             tds_put_attention(out);
             c->task_attentions = 1;
-            counter_add(packet_counter(c->bucket, packet_direction::proxy_to_server, tds_type_attention));
+            count_packets(c->bucket, packet_direction::proxy_to_server, tds_type_attention);
         }
     } else {
         tds_put_batch(out, c->version, task_batch(c, task, status), descriptor_of(c), c->packet_size, status);
@@ -140,8 +153,7 @@ void server_task_start(server_conn *c, server_task task, uint8_t status) {
     c->deadline = proxy_now(c->root) + time_for(c, task);
     if (c->state != server_state::working)
         server_move(c, server_state::working);
-    if (task != server_task::cancel)
-        counter_add(packet_counter(c->bucket, packet_direction::proxy_to_server, tds_type_sql_batch));
+    count_task(c, task, out.size());
     // A connection that is already lost shows that when it is read.
     (void)stream_send(&c->conn, out);
     net_conn_watch(&c->conn.conn, net_readable | (stream_unsent(&c->conn) > 0 ? net_writable : 0));
@@ -214,6 +226,8 @@ static void prepared(server_conn *c, server_task task) {
     }
     if (c->task_status & tds_status_reset)
         sharing_server_reset(c);
+    if (task == server_task::prepare && c->settings != s->talk->settings)
+        count_replay(c->bucket->tallies, replay_outcome::done);
     c->settings = s->talk->settings;
     c->walker.session.database = c->settings->database;
     c->walker.session.language = c->settings->language;
@@ -429,6 +443,7 @@ static void task_read(server_conn *c) {
         return;
     if (n <= 0)
         return task_failed(c, n == 0 ? "closed by the server" : strerror(static_cast<int>(-n)), n != -EPROTO);
+    count_bytes(c->bucket->tallies, packet_direction::server_to_proxy, static_cast<size_t>(n));
     std::span<const uint8_t> in(c->root->scratch.in.data(), static_cast<size_t>(n));
     bool ended = false;
     while (!in.empty() && !ended) {
@@ -441,6 +456,8 @@ static void task_read(server_conn *c) {
         }
         if (piece.type != tds_type_response)
             return task_failed(c, "not a response", false);
+        if (tds_cursor_packet_over(c->down))
+            count_packets(c->bucket, packet_direction::server_to_proxy, piece.type);
         if (!take_piece(c, piece, ended))
             return;
     }

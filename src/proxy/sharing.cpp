@@ -186,7 +186,7 @@ static void pin(client_session *s, pin_reason reason, uint8_t request) {
     shared_session &sh = *s->talk->shared;
     auto n = static_cast<size_t>(reason);
     sh.pinned_at[n] = proxy_now(s->root);
-    ++s->bucket->pinned[n];
+    count_pin(s->bucket, reason);
     log_debug("session pinned", {{"session", s->id},
                                  {"bucket", session_bucket_id(s)},
                                  {"server", s->server->id},
@@ -198,8 +198,7 @@ static void unpin(client_session *s, pin_reason reason) {
     shared_session &sh = *s->talk->shared;
     auto n = static_cast<size_t>(reason);
     uint64_t ms = proxy_now(s->root) - sh.pinned_at[n];
-    --s->bucket->pinned[n];
-    histogram_observe(s->bucket->metrics.pin_duration[n], static_cast<double>(ms) / 1000.0);
+    count_unpin(s->bucket, reason, ms);
     log_debug("session unpinned",
               {{"session", s->id}, {"bucket", session_bucket_id(s)}, {"reason", pin_reason_name(reason)}, {"ms", ms}});
 }
@@ -215,7 +214,6 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
             pin(s, reason, request);
         else
             unpin(s, reason);
-        gauge_set(s->bucket->metrics.pinned[n], s->bucket->pinned[n]);
     }
     if (sh.pins == 0 && now != 0)
         sh.pinned_since = proxy_now(s->root);

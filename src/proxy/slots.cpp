@@ -19,6 +19,7 @@ void slots_count(proxy_bucket *pb, slot_outcome outcome) {
 }
 
 void slots_count_error(proxy *root, proxy_bucket *pb, const char *error_type) {
+    ++(pb != nullptr ? pb->tallies.errors : root->errors);
     counter_add(metric_counter(root->metrics, metric::connection_errors_total,
                                {pb != nullptr ? std::string_view(pb->core.id) : std::string_view("none"), error_type}));
 }
@@ -32,7 +33,7 @@ static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
 }
 
 // The waiter is out of the queue and owns a slot now.
-static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
+static void grant(proxy *root, proxy_bucket *pb, waiter *w, bool taken_over) {
     pools_show(pb);
     if (w->kind == waiter_kind::warm) {
         pools_warm_granted(root, pb);
@@ -50,7 +51,7 @@ static void grant(proxy *root, proxy_bucket *pb, waiter *w) {
                                 {"bucket", pb->core.id},
                                 {"used", pb->core.used},
                                 {"waited_ms", proxy_now(root) - w->since}});
-    session_slot_granted(s);
+    session_slot_granted(s, taken_over);
 }
 
 // The waiter is out of the queue and gets nothing.
@@ -76,7 +77,7 @@ static void on_granted(void *user, uint32_t index) {
     if (w == nullptr)
         coord_release(root->coordinator, index);
     else
-        grant(root, pb, w);
+        grant(root, pb, w, false);
     ask(root, pb);
 }
 
@@ -107,6 +108,12 @@ const waiter *slots_first_client(const proxy_bucket *pb) {
     while (w != nullptr && w->kind != waiter_kind::client)
         w = list_next(pb->core.queue.waiters, *w);
     return w;
+}
+
+size_t slots_clients_waiting(const proxy_bucket *pb) {
+    size_t others =
+        size_t{waitq_contains(pb->core.queue, pb->probe_wait)} + size_t{waitq_contains(pb->core.queue, pb->warm_wait)};
+    return waitq_length(pb->core.queue) - others;
 }
 
 client_session *slots_waiting_for_pool(waiter *w) {
@@ -206,7 +213,7 @@ static bool may_hand_over(proxy *root, const proxy_bucket *pb) {
 void slots_release(proxy *root, proxy_bucket *pb) {
     waiter *w = bucket_slot_free(pb->core, may_hand_over(root, pb));
     if (w != nullptr) {
-        grant(root, pb, w);
+        grant(root, pb, w, true);
         return;
     }
     pools_show(pb);

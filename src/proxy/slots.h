@@ -14,6 +14,8 @@ coord_callbacks slots_callbacks(proxy *);
 [[nodiscard]] client_session *slots_match(proxy *, proxy_bucket *, const server_pool *);
 // The client that has waited longest, whatever for; a probe or a connection to be opened ahead does not count.
 const waiter *slots_first_client(const proxy_bucket *);
+// How many of those there are.
+size_t slots_clients_waiting(const proxy_bucket *);
 // The session that waits for any connection of its pool, or nullptr: it is another kind of waiter.
 client_session *slots_waiting_for_pool(waiter *);
 // The waiter is served without a slot of its own: out of the queue, counted.

@@ -29,7 +29,21 @@ static const char *take_header(smp_cursor &c, smp_sender sender) {
     return nullptr;
 }
 
-const char *smp_walk(smp_cursor &c, smp_sender sender, std::span<const uint8_t> bytes) {
+static void take_payload(smp_cursor &c, std::span<const uint8_t> payload) {
+    while (c.tds_have < sizeof c.tds && !payload.empty()) {
+        c.tds[c.tds_have++] = payload.front();
+        payload = payload.subspan(1);
+    }
+}
+
+static void packet_over(smp_cursor &c, smp_packet_fn on_packet, void *user) {
+    if (c.tds_have == sizeof c.tds)
+        on_packet(user, {get_u16le(c.header + 2), c.tds[0], c.tds[1]});
+    c.have = c.tds_have = 0;
+}
+
+const char *smp_walk(smp_cursor &c, smp_sender sender, std::span<const uint8_t> bytes, smp_packet_fn on_packet,
+                     void *user) {
     while (!bytes.empty()) {
         if (c.have < smp_header_size) {
             if (c.have == 0 && bytes.front() != smp_id)
@@ -45,10 +59,11 @@ const char *smp_walk(smp_cursor &c, smp_sender sender, std::span<const uint8_t> 
                 return why;
         }
         size_t n = std::min<size_t>(c.left, bytes.size());
+        take_payload(c, bytes.first(n));
         c.left -= static_cast<uint32_t>(n);
         bytes = bytes.subspan(n);
         if (c.left == 0)
-            c.have = 0;
+            packet_over(c, on_packet, user);
     }
     return nullptr;
 }

@@ -26,11 +26,21 @@ struct smp_cursor {
     uint8_t header[8] = {}; // of the packet's 16 those that say anything here
     uint8_t have = 0;       // bytes of the header that have come; 0 at a packet's border
     uint32_t left = 0;      // bytes of the packet still to come behind the header
+    uint8_t tds[2] = {};    // of the TDS packet inside: type and status
+    uint8_t tds_have = 0;
 };
+
+// A TDS packet has passed, to its end.
+struct smp_tds_packet {
+    uint16_t sid;
+    uint8_t type;
+    uint8_t status;
+};
+using smp_packet_fn = void (*)(void *user, const smp_tds_packet &);
 
 // Looks at the next bytes of a sender, split in any way. nullptr, or, a constant, why they are not SMP: the cursor is
 // good for nothing then.
-[[nodiscard]] const char *smp_walk(smp_cursor &, smp_sender, std::span<const uint8_t> bytes);
+[[nodiscard]] const char *smp_walk(smp_cursor &, smp_sender, std::span<const uint8_t> bytes, smp_packet_fn, void *user);
 // At the border of two packets.
 inline bool smp_cursor_idle(const smp_cursor &c) {
     return c.have == 0;

@@ -79,10 +79,14 @@ static void messages(std::span<const uint8_t> in, size_t piece) {
 // Any split says the same of an SMP stream.
 static void smp(std::span<const uint8_t> in, size_t piece) {
     smp_cursor whole, pieces;
-    const char *why = smp_walk(whole, smp_sender::client, in), *piecewise = nullptr;
+    size_t packets = 0, of_pieces = 0;
+    auto count = [](void *n, const smp_tds_packet &) { ++*static_cast<size_t *>(n); };
+    const char *why = smp_walk(whole, smp_sender::client, in, count, &packets), *piecewise = nullptr;
     for (size_t at = 0; at < in.size() && piecewise == nullptr; at += piece)
-        piecewise = smp_walk(pieces, smp_sender::client, in.subspan(at, std::min(piece, in.size() - at)));
-    require(why == piecewise && (why != nullptr || smp_cursor_idle(whole) == smp_cursor_idle(pieces)));
+        piecewise =
+            smp_walk(pieces, smp_sender::client, in.subspan(at, std::min(piece, in.size() - at)), count, &of_pieces);
+    require(why == piecewise && packets == of_pieces &&
+            (why != nullptr || smp_cursor_idle(whole) == smp_cursor_idle(pieces)));
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -44,6 +44,8 @@ What `t` makes (all return objects of this package; every process has .pid .runn
                                             .accepting() .metrics() .metric(name, **labels) .wait_metric(...)
                                             .wait_ready_to_serve() .write_config() .reload()
                                             Defaults: passthrough, beats of 1 s, ttl 3 s (PROXY_DEFAULTS).
+    t.prometheus(proxies)                   .query(expr) .firing() .wait_firing(...) .wait_quiet(...): see prometheus.py
+    t.browser()                             .open(url) .ask(javascript) .look(width, dark=) .screenshot(path): Chromium
     t.haproxy(proxies)                      .port .states() .wait_state(proxy_name, "DOWN") .ask(stats command)
     t.crowd(target, encrypt=, query=)       .open(n, hold=, abrupt=) .release() .wait_state() .wait_all() .errors()
                                             .members[i].state .error_number .login_seconds .rows

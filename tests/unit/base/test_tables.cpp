@@ -2,8 +2,11 @@
 #include "cmocka_cpp.h"
 
 #include <cstring>
+#include <ctime>
 #include <iterator>
 #include <string>
+
+#include <unistd.h>
 
 #include "base/error_table.h"
 #include "base/metric_table.h"
@@ -58,7 +61,7 @@ static void test_metric_names_types_labels(void **) {
     for (size_t i = 0; i < static_cast<size_t>(metric::count_); ++i) {
         const metric_info &m = metric_describe(static_cast<metric>(i));
         assert_int_equal(m.id, i);
-        assert_true(strlen(m.help) > 10 && strncmp(m.name, "proxy_", 6) == 0);
+        assert_true(strlen(m.help) > 10 && (strncmp(m.name, "proxy_", 6) == 0 || strncmp(m.name, "process_", 8) == 0));
         bool total = strstr(m.name, "_total") != nullptr;
         assert_int_equal(total, m.type == metric_type::counter);
     }
@@ -93,11 +96,54 @@ static void test_values_and_text_format(void **) {
     metrics_destroy(m);
 }
 
+static void test_tally_tells_what_is_new(void **) {
+    metrics *m = metrics_create();
+    metric_tally t;
+    t.counter = metric_counter(m, metric::tds_bytes_total, {"b-1", "client_to_proxy"});
+    tally_add(t, 10);
+    tally_add(t);
+    assert_true(counter_value(t.counter) == 0);
+    tally_publish(t);
+    assert_true(counter_value(t.counter) == 11);
+    tally_add(t, 5);
+    tally_publish(t);
+    tally_publish(t);
+    assert_true(counter_value(t.counter) == 16);
+    metrics_destroy(m);
+}
+
+// The value of a line that begins so, or -1.
+static double value_of(const std::string &text, const std::string &name) {
+    size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : strtod(text.c_str() + at + name.size() + 2, nullptr);
+}
+
+static void test_process_is_told(void **) {
+    metrics *m = metrics_create();
+    std::string before = metrics_serialize(m);
+    double now = static_cast<double>(time(nullptr));
+    assert_true(value_of(before, "process_resident_memory_bytes") > 1e6);
+    assert_true(value_of(before, "process_start_time_seconds") > now - 600 &&
+                value_of(before, "process_start_time_seconds") < now + 2);
+    double fds = value_of(before, "process_open_fds");
+    assert_true(fds >= 3 && fds <= value_of(before, "process_max_fds"));
+    int more[2];
+    assert_int_equal(pipe(more), 0);
+    std::string after = metrics_serialize(m);
+    assert_true(value_of(after, "process_open_fds") == fds + 2);
+    assert_true(value_of(after, "process_cpu_seconds_total") >= value_of(before, "process_cpu_seconds_total"));
+    close(more[0]);
+    close(more[1]);
+    metrics_destroy(m);
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_error_numbers_and_severities),
         cmocka_unit_test(test_metric_names_types_labels),
         cmocka_unit_test(test_values_and_text_format),
+        cmocka_unit_test(test_tally_tells_what_is_new),
+        cmocka_unit_test(test_process_is_told),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -9,8 +9,12 @@ using nlohmann::json;
 
 static constexpr int64_t when = 1'795'231'800'123; // 2026-11-21T03:30:00.123Z
 
-static health_snapshot snapshot() {
-    return {"proxy-1", true, {{"redis", true, true, "", 1234}, {"sqlserver-bucket-001", false, true, "refused", 350}}};
+static proxy_snapshot snapshot() {
+    proxy_snapshot s;
+    s.instance_id = "proxy-1";
+    s.accepting = true;
+    s.components = {{"redis", true, true, "", 1234}, {"sqlserver-bucket-001", false, true, "refused", 350}};
+    return s;
 }
 
 static void times_and_latencies(void **) {
@@ -35,7 +39,7 @@ static void health_lists_every_component(void **) {
 }
 
 static void ready_needs_every_required_component(void **) {
-    health_snapshot s = snapshot();
+    proxy_snapshot s = snapshot();
     assert_false(health_ready(s));
     s.components[1].required = false;
     assert_true(health_ready(s));
@@ -46,7 +50,7 @@ static void ready_needs_every_required_component(void **) {
 }
 
 static void states(void **) {
-    health_snapshot s = snapshot();
+    proxy_snapshot s = snapshot();
     assert_string_equal(live_json(when).c_str(), "{\"status\":\"alive\",\"time\":\"2026-11-21T03:30:00.123Z\"}\n");
     assert_true(json::parse(ready_json(s, true, when))["status"] == "ready");
     assert_true(json::parse(ready_json(s, false, when))["status"] == "not ready");
@@ -57,19 +61,10 @@ static void states(void **) {
 
 // What a server says in an error may hold any bytes.
 static void bytes_that_are_not_utf8_do_no_harm(void **) {
-    health_snapshot s = snapshot();
+    proxy_snapshot s = snapshot();
     s.components[0].message = "a\xff\"\n\x01z";
     json body = json::parse(health_json(s, when));
     assert_true(body["components"][0]["message"] == "a\xef\xbf\xbd\"\n\x01z");
-}
-
-static void page_escapes_what_it_shows(void **) {
-    health_snapshot s;
-    s.instance_id = "<b>&\"";
-    std::string page = index_page(s, "1.2");
-    assert_true(page.find("&lt;b&gt;&amp;&quot;") != std::string::npos && page.find("<b>") == std::string::npos);
-    for (const char *path : {"/health\"", "/health/ready\"", "/health/live\"", "/health/accepting\"", "/metrics"})
-        assert_true(page.find(path) != std::string::npos);
 }
 
 int main() {
@@ -79,7 +74,6 @@ int main() {
         cmocka_unit_test(ready_needs_every_required_component),
         cmocka_unit_test(states),
         cmocka_unit_test(bytes_that_are_not_utf8_do_no_harm),
-        cmocka_unit_test(page_escapes_what_it_shows),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

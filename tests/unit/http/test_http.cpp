@@ -84,7 +84,12 @@ struct fixture {
     std::string get(const char *path) { return ask(options.health_port, std::string("GET ") + path); }
     std::string get_metrics(const char *path) { return ask(options.metrics_port, std::string("GET ") + path); }
     void publish(bool accepting, bool healthy) {
-        http_publish(server, {"proxy-1", accepting, {{"redis", healthy, true, "", 1000}}});
+        proxy_snapshot s;
+        s.instance_id = "proxy-1";
+        s.accepting = accepting;
+        s.components = {{"redis", healthy, true, "", 1000}};
+        s.buckets.emplace_back().id = "b1";
+        http_publish(server, std::move(s));
     }
 };
 
@@ -129,6 +134,25 @@ static void both_may_share_a_port(void **) {
     f.publish(true, true);
     assert_string_equal(status_of(f.get("/metrics")).c_str(), "200");
     assert_string_equal(status_of(f.get("/health")).c_str(), "200");
+}
+
+// All of it comes from here: the policy that goes with it lets the browser ask for nothing else.
+static void the_status_page_is_whole(void **) {
+    fixture f;
+    f.publish(true, true);
+    std::string page = f.get("/"), script = f.get("/status.js"), style = f.get("/status.css");
+    assert_true(contains(page, "Content-Type: text/html; charset=utf-8\r\n") && contains(page, "</html>"));
+    assert_true(contains(script, "Content-Type: text/javascript; charset=utf-8\r\n") && contains(script, "\nrun();\n"));
+    assert_true(contains(style, "Content-Type: text/css; charset=utf-8\r\n") &&
+                contains(style, "prefers-color-scheme"));
+    assert_true(
+        contains(page, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"));
+    for (const char *outside : {"src=\"http", "href=\"http", "url(http", "@import", "<style", "onclick"})
+        assert_false(contains(body_of(page) + body_of(style), outside));
+    assert_false(contains(body_of(script), "innerHTML") || contains(body_of(script), "fetch(\"http"));
+    assert_true(contains(body_of(f.get("/status.json")), "\"version\":\"1.2.3\""));
+    assert_true(contains(body_of(f.get("/history.json")), "{\"id\":\"b1\",\"active\":[0],"));
+    assert_string_equal(status_of(f.get_metrics("/status.json")).c_str(), "404");
 }
 
 static void only_get_and_head(void **) {
@@ -230,6 +254,7 @@ int main() {
         cmocka_unit_test(endpoints_follow_the_snapshot),
         cmocka_unit_test(metrics_have_their_own_port),
         cmocka_unit_test(both_may_share_a_port),
+        cmocka_unit_test(the_status_page_is_whole),
         cmocka_unit_test(only_get_and_head),
         cmocka_unit_test(answers_are_not_cached_nor_guessed),
         cmocka_unit_test(taken_port_is_an_error_that_says_so),

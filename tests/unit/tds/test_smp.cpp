@@ -2,6 +2,7 @@
 #include "cmocka_cpp.h"
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "tds/packet.h"
@@ -44,7 +45,8 @@ static bytes good_stream() {
 }
 
 static const char *walk(smp_cursor &c, std::span<const uint8_t> in, smp_sender sender = smp_sender::client) {
-    return smp_walk(c, sender, in);
+    return smp_walk(
+        c, sender, in, [](void *, const smp_tds_packet &) {}, nullptr);
 }
 
 static void a_stream_may_be_split_at_every_byte(void **) {
@@ -124,6 +126,34 @@ static void the_longest_packet_passes(void **) {
     assert_true(smp_cursor_idle(c));
 }
 
+// "sid:type:status" of each.
+static void note(void *user, const smp_tds_packet &p) {
+    auto &noted = *static_cast<std::string *>(user);
+    noted += std::to_string(p.sid) + ":" + std::to_string(p.type) + ":" + std::to_string(p.status) + " ";
+}
+
+static void tds_packets_are_told_whatever_the_split(void **) {
+    bytes stream = packet(smp_syn, 16);
+    for (uint8_t n = 1; n <= 3; ++n) {
+        bytes one = data(n == 2 ? 60 : 8);
+        one[2] = n; // SID
+        one[3] = 1;
+        one[smp_header_size] = n;
+        one[smp_header_size + 1] = n == 3;
+        append(stream, one);
+        append(stream, packet(smp_ack, 16));
+    }
+    append(stream, data(1)); // too short for a type and a status
+    for (size_t piece = 1; piece <= stream.size(); ++piece) {
+        smp_cursor c;
+        std::string noted;
+        for (size_t at = 0; at < stream.size(); at += piece)
+            assert_null(smp_walk(c, smp_sender::client,
+                                 std::span(stream).subspan(at, std::min(piece, stream.size() - at)), note, &noted));
+        assert_string_equal(noted.c_str(), "257:1:0 258:2:0 259:3:1 ");
+    }
+}
+
 static void nothing_is_nothing(void **) {
     smp_cursor c;
     assert_null(walk(c, {}));
@@ -137,6 +167,7 @@ static void nothing_is_nothing(void **) {
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_may_be_split_at_every_byte),
+        cmocka_unit_test(tds_packets_are_told_whatever_the_split),
         cmocka_unit_test(every_wrong_header_is_found),
         cmocka_unit_test(the_longest_packet_passes),
         cmocka_unit_test(nothing_is_nothing),
