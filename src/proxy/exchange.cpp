@@ -73,7 +73,8 @@ void exchange_finish(client_session *s, const char *reason) {
 
 bool exchange_send_client(client_session *s, std::span<const uint8_t> packets) {
     int error = stream_send(&s->client, packets);
-    count_bytes(s->bucket->tallies, packet_direction::proxy_to_client, packets.size());
+    if (s->bucket != nullptr) // the console has none
+        count_bytes(s->bucket->tallies, packet_direction::proxy_to_client, packets.size());
     if (error == 0)
         return true;
     session_client_ended(s, error);
@@ -412,7 +413,8 @@ std::span<const uint8_t> exchange_receive(client_session *s) {
     if (n > 0) {
         s->last_activity = proxy_now(s->root);
         s->up.bytes += static_cast<uint64_t>(n);
-        count_bytes(s->bucket->tallies, packet_direction::client_to_proxy, static_cast<size_t>(n));
+        if (s->bucket != nullptr)
+            count_bytes(s->bucket->tallies, packet_direction::client_to_proxy, static_cast<size_t>(n));
         return {s->root->scratch.in.data(), static_cast<size_t>(n)};
     }
     if (n == -EPROTO)

@@ -11,7 +11,9 @@ from harness.ports import free_port
 REPO = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 CACHE = os.environ.get("TDSBOUNCER_CACHE", os.path.join(REPO, ".cache"))  # where tests/clients/setup has put the drivers
 PAGES = ["README.md", "CONTRIBUTING.md", "tests/clients/README.md", *(f"docs/{os.path.basename(p)}" for p in sorted(glob.glob(os.path.join(REPO, "docs", "*.md"))))]
-PROGRAMS = r"make|(?:build/)?tdsbouncer|sqlcmd|curl|systemctl|redis-cli|promtool|docker|docker-compose|apt|tests/\S+|scripts/\S+|kill"
+PROGRAMS = r"make|(?:build/)?tdsbouncer|sqlcmd|tsql|curl|systemctl|redis-cli|promtool|docker|docker-compose|apt|tests/\S+|scripts/\S+|kill"
+
+ADMIN_PASSWORD = "Adm1n-pass"
 
 
 def commands():
@@ -34,7 +36,12 @@ class Stack:
     def __init__(self, t):
         self.redis = t.redis()
         self.servers = [t.sqlserver(password=f"YourStr0ngP@ssword{n}", database="tenant_db", args=["--server-name", f"BUCKET-{n}"]) for n in (1, 2, 3)]
-        environment = {"REDIS_ADDR": self.redis.addr, "HEARTBEAT_INTERVAL": "1s", "HEARTBEAT_TTL": "3s", "PROXY_LISTEN_ADDR": "127.0.0.1"}
+        with open(os.path.join(REPO, "configs", "proxy.yaml"), encoding="utf-8") as file:
+            text = re.sub(r"# (admin_user|admin_password): ", r"\1: ", file.read())  # as its comments say
+        config = os.path.join(t.folder, "proxy.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(text)
+        environment = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "REDIS_ADDR": self.redis.addr, "HEARTBEAT_INTERVAL": "1s", "HEARTBEAT_TTL": "3s", "PROXY_LISTEN_ADDR": "127.0.0.1"}
         for n, server in enumerate(self.servers, 1):
             environment |= {f"BUCKET_00{n}_HOST": server.host, f"BUCKET_00{n}_SERVER_PORT": str(server.port)}
         self.environment, self.proxies = environment, []
@@ -42,7 +49,7 @@ class Stack:
             proxy = t.proxy([], start=False, instance_id=f"proxy-{n}",
                             env={**environment, "PROXY_LISTEN_PORT": str((port := free_port())), "PROXY_HEALTH_PORT": str((health := free_port())),
                                  "PROXY_METRICS_PORT": str((metrics := free_port())), **{f"BUCKET_00{b}_PORT": str(free_port()) for b in (1, 2, 3)}})
-            proxy.argv = [proxy.argv[0], "--config", "configs/proxy.yaml", "--buckets", "configs/buckets.yaml"]
+            proxy.argv = [proxy.argv[0], "--config", config, "--buckets", "configs/buckets.yaml"]
             proxy.cwd, proxy.port, proxy.health_port, proxy.metrics_port = REPO, port, health, metrics
             self.proxies.append(proxy.start())
         for proxy in self.proxies:
@@ -52,7 +59,8 @@ class Stack:
                       **{f"1909{n}": p.metrics_port for n, p in enumerate(self.proxies, 1)}}
 
     def here(self, command):
-        return re.sub(r"(?<=[,:])\d{4,5}\b", lambda m: str(self.ports.get(m.group(), m.group())), command)
+        command = re.sub(r"\bproxy-1\b", "127.0.0.1", command)
+        return re.sub(r"(?<=[,: ])\d{4,5}\b", lambda m: str(self.ports.get(m.group(), m.group())), command)
 
 
 def shell(command, **environment):
@@ -75,7 +83,12 @@ def check_tdsbouncer(stack, command):
 
 
 def check_sqlcmd(stack, command):
-    assert shell(stack.here(command), PATH=f"{CACHE}/clients/sqlcmd:{os.environ['PATH']}")
+    """A password that is not on the line is asked for: the admin's."""
+    assert shell(stack.here(command), PATH=f"{CACHE}/clients/sqlcmd:{os.environ['PATH']}", **({} if " -P " in command else {"SQLCMDPASSWORD": ADMIN_PASSWORD}))
+
+
+def check_tsql(stack, command):
+    assert shell(f"printf 'SHOW CLIENTS\\ngo\\n' | {stack.here(command)} -P {ADMIN_PASSWORD}")
 
 
 def check_curl(stack, command):
@@ -114,7 +127,8 @@ def check_script(_, command):
         assert option in text or option in open(os.path.join(REPO, "tests/clients/python/common.py"), encoding="utf-8").read(), command
 
 
-CHECKS = [(r"make ", check_make), (r"(?:build/)?tdsbouncer ", check_tdsbouncer), (r"sqlcmd ", check_sqlcmd), (r"curl ", check_curl),
+CHECKS = [(r"make ", check_make), (r"(?:build/)?tdsbouncer ", check_tdsbouncer), (r"sqlcmd ", check_sqlcmd), (r"tsql ", check_tsql),
+          (r"curl ", check_curl),
           (r"redis-cli ", check_redis), (r"systemctl ", check_systemctl), (r"docker", check_compose), (r"apt ", check_apt),
           (r"(?:tests|scripts)/", check_script)]
 
