@@ -47,11 +47,11 @@ def proxy_of(t, server, mode, connections, **keys):
     return t.proxy([bucket], proxy={"pool_mode": mode, "log_level": "info", "max_queue_size": 0})
 
 
-def play(t, direct, proxy, seed, scripts, server_is, first=0):
+def play(t, direct, proxy, seed, scripts, server_is, first=0, without=()):
     """Plays the scripts from number `first` on. Returns what the workers found, added up."""
     jobs = [{"seed": seed, "direct": direct.port, "proxied": proxy.port, "first": first + w, "step": WORKERS,
              "threads": THREADS, "count": (scripts - w + WORKERS - 1) // WORKERS, "requests": REQUESTS,
-             "silent": server_is in SILENT, "stays": server_is in STAYS,
+             "silent": server_is in SILENT, "stays": server_is in STAYS, "without": list(without),
              "result": os.path.join(t.folder, f"share-{w}.json")}
             for w in range(WORKERS)]
     workers = [t.process([sys.executable, os.path.join(HERE, "differential", "worker.py"), json.dumps(job)])
@@ -69,14 +69,14 @@ def play(t, direct, proxy, seed, scripts, server_is, first=0):
             **{key: sum(result[key] for result in results) for key in ("scripts", "requests", "sessions")}}
 
 
-def explain(found, direct, narrow, seed, server_is):
+def explain(found, direct, narrow, seed, server_is, without=()):
     """A difference in words, and a shorter script that shows it too, if there is one, between a server and what `narrow`
     makes the port of."""
     script = "\n".join(f"  {i}: {line}" for i, line in enumerate(found["script"]))
     text = [f"DIFFERENTIAL_SEED={seed}: script {found['number']} ({found['kind']}), step {found['step']}:", script,
             *answers(found["expected"], found["got"])]
     if found["expected"] is not None:
-        generator = Generator(seed, found["number"], server_is in SILENT, server_is in STAYS, REQUESTS)
+        generator = Generator(seed, found["number"], server_is in SILENT, server_is in STAYS, REQUESTS, without)
         steps = generator.script()[:found["step"]]
         shrinker = Shrinker(direct.port, narrow().port, generator.kind)
         shorter = shrinker.shortest(steps)

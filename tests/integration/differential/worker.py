@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays a share of the scripts. The argument is JSON: seed, direct, proxied (ports), first, count, step, threads,
-requests, silent, stays, result (the file for it). The result is JSON: scripts, requests, sessions, what was done how
-often, differences [{number, step, expected, got, script}]."""
+requests, silent, stays, without (what scripts do not do), result (the file for it). The result is JSON: scripts,
+requests, sessions, what was done how often, differences [{number, step, expected, got, script}]."""
 
 import collections
 import json
@@ -27,7 +27,8 @@ class Share:
         self.differences, self.done, self.sessions, self.requests = [], collections.Counter(), 0, 0
 
     def make(self, number):
-        generator = Generator(self.job["seed"], number, self.job["silent"], self.job["stays"], self.job["requests"])
+        generator = Generator(self.job["seed"], number, self.job["silent"], self.job["stays"], self.job["requests"],
+                              self.job["without"])
         generator.script()
         self.done.update(generator.names)
         self.sessions += 1 + sum(isinstance(step, Leave) for step in generator.steps)
