@@ -179,6 +179,8 @@ static const char *request_name(uint8_t type) {
     }
 }
 
+static constexpr pin_set held = pin_bit(pin_reason::last_values);
+
 static void pin(client_session *s, pin_reason reason, uint8_t request) {
     shared_session &sh = *s->talk->shared;
     auto n = static_cast<size_t>(reason);
@@ -214,7 +216,7 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
             unpin(s, reason);
         gauge_set(s->bucket->metrics.pinned[n], s->bucket->pinned[n]);
     }
-    if (sh.pins == 0 && now != 0)
+    if ((sh.pins & ~held) == 0 && (now & ~held) != 0)
         sh.pinned_since = proxy_now(s->root);
     sh.pins = now;
 }
@@ -238,6 +240,7 @@ void sharing_unpin(client_session *s) {
     if (s->server != nullptr && beyond_reset(s->server, sh->track))
         s->server->unpoolable = true;
     set_pins(s, 0, 0);
+    sh->held_until = 0;
     sh->track = {};
 }
 
@@ -467,7 +470,7 @@ void sharing_settle(client_session *s) {
         server_task_start(s->server, read ? server_task::procedure : server_task::ask);
         return;
     }
-    pin_set pins = track_pins(t);
+    pin_set pins = track_pins(t) | (proxy_now(s->root) < sh.held_until ? held : pin_set{0});
     if (pins == 0 && prepared_untidy(s->server)) {
         session_move(s, session_state::settling);
         server_task_start(s->server, server_task::unprepare);
@@ -478,6 +481,16 @@ void sharing_settle(client_session *s) {
     set_pins(s, pins, sh.request_type);
     if (sh.pins == 0)
         detach(s);
+}
+
+bool sharing_only_held(const client_session *s) {
+    return sharing(s) && s->state == session_state::active && s->talk->shared->pins == held && !s->talk->awaiting &&
+           s->talk->attentions == 0;
+}
+
+void sharing_check_hold(client_session *s, uint64_t now) {
+    if (sharing_only_held(s) && now >= s->talk->shared->held_until)
+        sharing_settle(s);
 }
 
 std::string sharing_question(const client_session *s) {
@@ -550,6 +563,7 @@ void sharing_client_reset(client_session *s) {
         return;
     prepared_reset(s);
     d.shared->kept.reset();
+    d.shared->held_until = 0;
     d.shared->identity_token = d.shared->status_token = 0;
     if (server_conn *home = d.shared->home; home != nullptr) {
         home->last_client = 0; // what is left there of it goes, as if it were another client's

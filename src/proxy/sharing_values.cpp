@@ -144,6 +144,18 @@ static void identity_kept(server_conn *c) {
     c->bucket->identity_unplaceable = true;
 }
 
+std::string values_try_batch() {
+    return insert_of("@tdsbouncer", "7") +
+           "SELECT CAST(@@IDENTITY AS nvarchar(40)),CAST(SCOPE_IDENTITY() AS nvarchar(40))";
+}
+
+void values_tried(server_conn *c, const tds_small_result *result) {
+    bool read = result != nullptr && result->rows.size() == 1 && result->rows[0].size() == 2;
+    if (!read || result->rows[0][0] != "7" || result->rows[0][1] != "7")
+        identity_kept(c);
+    values_disown(c);
+}
+
 static void check_placed(server_conn *c, const client_session *next,
                          const std::vector<std::optional<std::string>> &row) {
     bool identity = row.size() == 2 && row[0] == kept_identity(next);
@@ -245,6 +257,12 @@ bool values_place(client_session *s, std::span<const uint8_t> payload, std::vect
     return !text.empty() && tds_request_put_text(payload, info, text, out);
 }
 
+// Nobody else gets the home meanwhile: the next request may ask where no literal can be put.
+static void hold(client_session *s) {
+    if (s->bucket->identity_unplaceable)
+        s->talk->shared->held_until = proxy_now(s->root) + s->bucket->conf->last_values_hold;
+}
+
 // What the request has done to them.
 void values_note(client_session *s, const tds_request_info &info, bool surely) {
     server_conn *c = s->server;
@@ -257,6 +275,7 @@ void values_note(client_session *s, const tds_request_info &info, bool surely) {
             c->identity_blind = !identity_fits(s, c);
         c->identity_token = sh.identity_token = ++s->root->values_token;
         c->identity_unread = true;
+        hold(s);
     }
     bool manager = info.type == tds_type_transaction;
     bool known = surely && (manager || (info.effect.lone_select && m.dones_with_count == 1));

@@ -21,7 +21,8 @@ REQUESTS = 40             # of a script
 CONNECTIONS = {"session": WORKERS * THREADS + 5, "transaction": 5}
 NARROW = {"session": 3, "transaction": 1}
 SWITCHES = {"announcing": {}, "silent": {"silent-transactions": 1}, "no_database_reset": {"no-database-reset": 1},
-            "as_babelfish": {"silent-transactions": 1, "no-database-reset": 1, "inner-outlives": 1}}
+            "as_babelfish": {"silent-transactions": 1, "no-database-reset": 1, "inner-outlives": 1,
+                            "no-table-variable-identity": 1}}
 
 SILENT = [name for name, switches in SWITCHES.items() if "silent-transactions" in switches]
 STAYS = [name for name, switches in SWITCHES.items() if "no-database-reset" in switches]

@@ -23,6 +23,7 @@ MOVES = {**moves_options.MOVES, **moves_transactions.MOVES, **moves_objects.MOVE
 GOING_ON = (moves_objects.use_temp_table, moves_objects.drop_temp_table, moves_prepared.execute, moves_prepared.unprepare,
             moves_prepared.execute_in_text, moves_prepared.wrong_parameters, moves_cursors.close, moves_cursors.fetch_again,
             moves_cursors.end_language_cursor, moves_transactions.work, moves_transactions.savepoint)
+KEEPING_RESET = "keeping reset"
 
 
 class Handles:

@@ -1,0 +1,121 @@
+"""Servers on which an identity cannot be put into another session (Babelfish): a client keeps its server connection for a
+while behind what may have inserted, so that its next request finds its own @@IDENTITY however it asks. DESIGN.md section 4,
+last values."""
+
+from harness import *
+from pooled import *
+
+HIDDEN = "EXEC('SELECT @@IDENTITY AS i')"  # no literal can be put in there
+
+
+def babelfish(t):
+    server = t.sqlserver()
+    for switch in ("silent-transactions", "no-table-variable-identity", "inner-outlives"):
+        server.set(switch, 1)
+    return server
+
+
+def two_clients(t, server, proxy):
+    """And two tables, which number differently."""
+    t.client(server).query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int); "
+                           "CREATE TABLE dbo.more (id int IDENTITY(900, 1), n int)")
+    return t.client(proxy), t.client(proxy)
+
+
+@timeout(60)
+def test_the_next_request_finds_its_own_identity(t):
+    """While another client waits for the only connection; when the time is over that gets it."""
+    server = babelfish(t)
+    proxy = pooled(t, server, 1, {"last_values_hold": "3s"})
+    client, other = two_clients(t, server, proxy)
+    client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+    wait_pinned(proxy, "last_values", "behind an INSERT")
+    other.send("INSERT INTO dbo.more (n) VALUES (1)")
+    proxy.wait_metric("proxy_queue_length", 1, bucket_id="b1")
+    assert int(client.scalar(HIDDEN)) == 10
+    assert other.receive().errors == []
+    other.query("SELECT 1 AS n")
+    assert int(other.scalar(HIDDEN)) == 900
+    reset(other)
+    wait_free(proxy, "in the end")
+    assert pins_so_far(proxy) == {"last_values": 2}
+
+
+@timeout(60)
+def test_what_only_reads_is_not_kept(t):
+    server = babelfish(t)
+    proxy = pooled(t, server, 1, {"last_values_hold": "1h"})
+    client, other = t.client(proxy), t.client(proxy)
+    for n in range(3):
+        assert client.scalar("SELECT 1 AS n") == 1 and other.scalar("SELECT COUNT(*) FROM sys.objects") is not None
+    assert pins_so_far(proxy) == {}
+
+
+@timeout(60)
+@cases(announces=[True, False])
+def test_where_identities_can_be_set_nothing_is_kept(t, announces):
+    server = t.sqlserver()
+    server.set("silent-transactions", 0 if announces else 1)
+    proxy = pooled(t, server, 1, {"last_values_hold": "1h"})
+    client, other = two_clients(t, server, proxy)
+    for n in range(3):
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)"), other.query("INSERT INTO dbo.more (n) VALUES (1)")
+        assert int(client.scalar(HIDDEN)) == 10 + n and int(other.scalar(HIDDEN)) == 900 + n
+    assert pins_so_far(proxy) == {} and "cannot be set" not in proxy.log_text()
+
+
+@timeout(60)
+def test_turned_off(t):
+    """Then what was inserted is told by comparing, and is there for who asks openly."""
+    server = babelfish(t)
+    proxy = pooled(t, server, 1, {"last_values_hold": 0})
+    client, other = two_clients(t, server, proxy)
+    for n in range(3):
+        client.query("INSERT INTO dbo.ids (n) VALUES (1)"), other.query("INSERT INTO dbo.more (n) VALUES (1)")
+        assert int(client.scalar("SELECT @@IDENTITY AS i")) == 10 + n
+    assert pins_so_far(proxy) == {} and "cannot be set" in proxy.log_text()
+
+
+@timeout(60)
+def test_it_ends_no_session(t):
+    """session_timeout and idle_timeout are for pins that only the client can end."""
+    server = babelfish(t)
+    proxy = pooled(t, server, 2, {"last_values_hold": "1h", "session_timeout": "1s", "idle_timeout": "1s"})
+    client, other = two_clients(t, server, proxy)
+    client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+    other.query("BEGIN TRAN; INSERT INTO dbo.more (n) VALUES (1)")
+    wait_until(lambda: held(proxy) == (1, {"last_values": 1}), 10, "the one with a transaction has been closed")
+    holds_for(lambda: held(proxy) == (1, {"last_values": 1}), 1.5, "the other one stays")
+    assert int(client.scalar(HIDDEN)) == 10
+
+
+@timeout(60)
+def test_begin_waits_all_the_same(t):
+    """A driver with autocommit off begins behind each commit, and then sits idle: what is kept goes to others, and the
+    transaction begins where its first statement runs."""
+    server = babelfish(t)
+    proxy = pooled(t, server, 1, {"last_values_hold": "2s", "defer_begin": True})
+    client, other = two_clients(t, server, proxy)
+    client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+    client.query("BEGIN TRAN")
+    assert held(proxy) == (1, {"last_values": 1})
+    assert other.scalar("SELECT 2 AS n") == 2
+    assert client.query("SELECT @@TRANCOUNT AS t, @@IDENTITY AS i").rows == [[1, 10]]
+    wait_pinned(proxy, "transaction", "it has begun")
+    client.query("COMMIT")
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+def test_begin_on_the_connection_that_is_kept(t):
+    server = babelfish(t)
+    proxy = pooled(t, server, 1, {"last_values_hold": "1h", "defer_begin": True})
+    client, _ = two_clients(t, server, proxy)
+    client.query("INSERT INTO dbo.ids (n) VALUES (1)")
+    client.query("BEGIN TRAN")
+    assert held(proxy) == (1, {"last_values": 1}), "the transaction waits"
+    assert client.query(HIDDEN.replace("@@IDENTITY", "@@TRANCOUNT AS t, @@IDENTITY")).rows == [[1, 10]]
+    client.query("ROLLBACK")
+    wait_pinned(proxy, "last_values", "the transaction is over")
+    reset(client)
+    wait_free(proxy, "behind the client's own reset")
