@@ -70,14 +70,14 @@ def play(t, direct, proxy, seed, scripts, server_is, first=0, without=()):
             **{key: sum(result[key] for result in results) for key in ("scripts", "requests", "sessions")}}
 
 
-def explain(found, direct, narrow, seed, server_is, without=()):
+def explain(found, direct, narrow, seed, server_is):
     """A difference in words, and a shorter script that shows it too, if there is one, between a server and what `narrow`
     makes the port of."""
     script = "\n".join(f"  {i}: {line}" for i, line in enumerate(found["script"]))
     text = [f"DIFFERENTIAL_SEED={seed}: script {found['number']} ({found['kind']}), step {found['step']}:", script,
             *answers(found["expected"], found["got"])]
     if found["expected"] is not None:
-        generator = Generator(seed, found["number"], server_is in SILENT, server_is in STAYS, REQUESTS, without)
+        generator = Generator(seed, found["number"], server_is in SILENT, server_is in STAYS, REQUESTS)
         steps = generator.script()[:found["step"]]
         shrinker = Shrinker(direct.port, narrow().port, generator.kind)
         shorter = shrinker.shortest(steps)

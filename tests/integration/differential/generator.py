@@ -23,7 +23,7 @@ MOVES = {**moves_options.MOVES, **moves_transactions.MOVES, **moves_objects.MOVE
 GOING_ON = (moves_objects.use_temp_table, moves_objects.drop_temp_table, moves_prepared.execute, moves_prepared.unprepare,
             moves_prepared.execute_in_text, moves_prepared.wrong_parameters, moves_cursors.close, moves_cursors.fetch_again,
             moves_cursors.end_language_cursor, moves_transactions.work, moves_transactions.savepoint)
-KEEPING_RESET = "keeping reset"
+KEEPING_RESET, BARE_LOGIN = "keeping reset", "login without PRELOGIN"
 
 
 class Handles:
@@ -52,11 +52,13 @@ class Handles:
 class Generator:
     """`tran`: 0 none, above: open, None: maybe. `silent`: the server does not tell of transactions. `stays`: a reset
     leaves the database as it is. `without`: names of moves that are left out; KEEPING_RESET: the reset that keeps a
-    transaction."""
+    transaction; BARE_LOGIN: that of TDS 7.1 as jTDS does it."""
 
     def __init__(self, seed, number, silent=False, stays=False, requests=40, without=()):
         self.chance = random.Random(f"{seed}/{number}")
         self.kind = kind_of(self.chance)
+        if BARE_LOGIN in without:
+            self.kind.greet()
         self.tds, self.home = self.kind.tds, self.kind.database
         self.silent, self.stays, self.requests, self.without = silent, stays, requests, without
         self.moves = {move: weight for move, weight in MOVES.items() if move.__name__ not in without}
