@@ -204,6 +204,16 @@ static std::string literal(std::string_view value, const char *type) {
     return sql;
 }
 
+// Babelfish calls a column that has no name after the function.
+static std::string named(const tsql_last_use &use, const std::string &value) {
+    const char *name = use.which == tsql_last_identity         ? "babelfish_get_last_identity_numeric"
+                       : use.which == tsql_last_scope_identity ? "scope_identity"
+                       : use.which == tsql_last_error          ? "error"
+                       : use.big                               ? "rowcount_big"
+                                                               : "rowcount";
+    return "(SELECT " + value + " AS " + name + ")";
+}
+
 static std::string literal_of(const client_session *s, const tsql_last_use &use) {
     const shared_session &sh = *s->talk->shared;
     std::string_view none = "NULL", zero = "0";
@@ -239,6 +249,8 @@ static std::vector<uint8_t> text_with_values(const client_session *s, std::span<
             continue;
         out.insert(out.end(), text.begin() + static_cast<ptrdiff_t>(from), text.begin() + static_cast<ptrdiff_t>(at));
         std::string value = literal_of(s, use);
+        if (s->bucket->identity_unplaceable && s->talk->shared->request->effect.lone_select)
+            value = named(use, value);
         tds_utf16_append(value, value.size(), out);
         from = at + size;
     }

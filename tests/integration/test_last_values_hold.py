@@ -119,3 +119,27 @@ def test_begin_on_the_connection_that_is_kept(t):
     wait_pinned(proxy, "last_values", "the transaction is over")
     reset(client)
     wait_free(proxy, "behind the client's own reset")
+
+
+@timeout(60)
+def test_a_column_without_a_name_keeps_the_one_of_its_function(t):
+    """Babelfish calls it after that: what stands in the place of @@ROWCOUNT has the same name, type and value."""
+    server = babelfish(t)
+    relay, sent = t.cutter(server), bytearray()
+    relay.on_request = lambda data, _: sent.extend(data)
+    entry = t.bucket("b1", server, 1, port=relay.port, health_probe="off", last_values_hold=0)
+    proxy = t.proxy([entry], proxy={"pool_mode": "transaction", "health_check_interval": "1h"})
+    direct, (client, other) = t.client(server), two_clients(t, server, proxy)
+    asks = {"@@ROWCOUNT": "rowcount", "ROWCOUNT_BIG()": "rowcount_big", "@@ERROR": "error", "SCOPE_IDENTITY()": "scope_identity",
+            "@@IDENTITY": "babelfish_get_last_identity_numeric"}
+    for ask, name in asks.items():
+        answers = []
+        for one in (direct, client):
+            one.query("DELETE FROM dbo.ids; DBCC CHECKIDENT ('dbo.ids', RESEED, 6)")
+            one.query("INSERT INTO dbo.ids (n) VALUES (1), (2)")
+            other.query("UPDATE dbo.more SET n = 1")
+            sent.clear()
+            answer = one.query(f"SELECT {ask}")
+            answers.append((answer.rows, answer.columns, [column["info"] for column in answer.types]))
+        assert answers[0] == answers[1], answers
+        assert f" AS {name})".encode("utf-16-le") in sent, sent.decode("utf-16-le", "replace")

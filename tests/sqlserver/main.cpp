@@ -46,6 +46,7 @@ const char usage[] =
     "  --language-alone         as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are, a login "
     "without\n"
     "                           a language is told none\n"
+    "  --prepexec-wants-names   as Babelfish: sp_prepexec takes no values without names\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -116,7 +117,8 @@ bool is_flag(const std::string &name) {
                                       "--route-read-only",
                                       "--mars",
                                       "--inner-outlives",
-                                      "--language-alone"};
+                                      "--language-alone",
+                                      "--prepexec-wants-names"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

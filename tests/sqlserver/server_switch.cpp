@@ -44,6 +44,7 @@ const engine_switch engine_switches[] = {
     {"no-database-reset", &engine_options::reset_keeps_database, true},
     {"inner-outlives", &engine_options::inner_outlives, true},
     {"no-table-variable-identity", &engine_options::table_variable_identity, false},
+    {"prepexec-wants-names", &engine_options::prepexec_wants_names, true},
     {"language-alone", &engine_options::language_alone, true},
     {"fail-reset", &engine_options::fail_reset, true},
     {"strict-descriptors", &engine_options::strict_descriptors, true},

@@ -159,6 +159,8 @@ flow sp_execute(frame &f, arguments_t &all, int32_t &status) {
 flow sp_prepexec(frame &f, arguments_t &all, int32_t &) {
     if (all.size() < 3)
         fail(201, 16, 10, "Procedure or function 'sp_prepexec' expects parameter '@stmt', which was not supplied.");
+    if (f.s->eng->options.prepexec_wants_names && all.size() > 3 && all[3].name.empty())
+        fail(33557097, 16, 1, "unexpected parameter definition");
     std::string parameters = all[1].val.null ? "" : convert(all[1].val, all[1].type, t_max).text;
     std::string text = convert(all[2].val, all[2].type, t_max).text;
     if (!all[0].val.null)

@@ -17,13 +17,13 @@ from . import (moves_cursors, moves_objects, moves_options, moves_prepared, move
                moves_wire)
 from .kinds import kind_of
 from .steps import Batch, Rpc, Tran
+from .without import BARE_LOGIN, KEEPING_RESET
 
 MOVES = {**moves_options.MOVES, **moves_transactions.MOVES, **moves_objects.MOVES, **moves_prepared.MOVES,
          **moves_cursors.MOVES, **moves_values.MOVES, **moves_session.MOVES, **moves_wire.MOVES}
 GOING_ON = (moves_objects.use_temp_table, moves_objects.drop_temp_table, moves_prepared.execute, moves_prepared.unprepare,
             moves_prepared.execute_in_text, moves_prepared.wrong_parameters, moves_cursors.close, moves_cursors.fetch_again,
             moves_cursors.end_language_cursor, moves_transactions.work, moves_transactions.savepoint)
-KEEPING_RESET, BARE_LOGIN = "keeping reset", "login without PRELOGIN"
 
 
 class Handles:
@@ -51,8 +51,7 @@ class Handles:
 
 class Generator:
     """`tran`: 0 none, above: open, None: maybe. `silent`: the server does not tell of transactions. `stays`: a reset
-    leaves the database as it is. `without`: names of moves that are left out; KEEPING_RESET: the reset that keeps a
-    transaction; BARE_LOGIN: that of TDS 7.1 as jTDS does it."""
+    leaves the database as it is. `without`: names of moves that are left out, and what without.py has."""
 
     def __init__(self, seed, number, silent=False, stays=False, requests=40, without=()):
         self.chance = random.Random(f"{seed}/{number}")

@@ -35,11 +35,14 @@ class Share:
         self.requests += len(generator.steps)
         return generator
 
+    def player(self, where, kind, number):
+        return Player(self.job[where], kind, number, self.job["without"])
+
     def play_alone(self):
         """The reference: each script on its own, directly at the server."""
         for number in self.numbers:
             generator = self.scripts[number] = self.make(number)
-            transcript = Player(self.job["direct"], generator.kind, number).play(generator.steps)
+            transcript = self.player("direct", generator.kind, number).play(generator.steps)
             self.transcripts[number] = transcript
             lost = next((token for token in transcript[-1][-1] if token[0] == "LOST"), None)
             if lost:
@@ -59,7 +62,7 @@ class Share:
                     return
                 number = self.numbers.pop()
             generator, expected = self.scripts[number], self.transcripts.pop(number)
-            got = Player(self.job["proxied"], generator.kind, number).play(generator.steps, expected)
+            got = self.player("proxied", generator.kind, number).play(generator.steps, expected)
             step = difference(generator.steps, expected, got)
             if step is not None:
                 self.report(number, generator, step, expected, got)
