@@ -222,11 +222,10 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
 }
 
 // State that no reset takes back: the connection is not used again. On servers that are silent about transactions
-// (Babelfish) a reset leaves more behind than elsewhere.
+// (Babelfish, at any version) a reset leaves more behind than elsewhere.
 static bool beyond_reset(const server_conn *c, const session_track &t) {
     static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
-    return (track_state(t) & never) != 0 ||
-           (track_state(t) != 0 && tds_version_is_wide(c->version) && !server_task_announces(c));
+    return (track_state(t) & never) != 0 || (track_state(t) != 0 && server_task_inner_outlives(c));
 }
 
 bool sharing_beyond_reset(const client_session *s) {

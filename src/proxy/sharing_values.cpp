@@ -211,7 +211,8 @@ static std::string named(const tsql_last_use &use, const std::string &value) {
                        : use.which == tsql_last_error          ? "error"
                        : use.big                               ? "rowcount_big"
                                                                : "rowcount";
-    return "(SELECT " + value + " AS " + name + ")";
+    std::string sql = "(SELECT ";
+    return sql.append(value).append(" AS ").append(name).append(")");
 }
 
 static std::string literal_of(const client_session *s, const tsql_last_use &use) {

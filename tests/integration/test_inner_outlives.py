@@ -150,6 +150,7 @@ def test_a_statement_moves_though_its_values_have_no_names(t, server_is):
     done by a batch first."""
     server, keys = server_where_it_outlives(t, server_is)
     server.set("prepexec-wants-names", 1)
+    server.set("prepare-tells-columns", 1)
     direct = t.client(server, **keys)
     assert [e.number for e in direct.rpc(13, NEW_HANDLE, "@n int", "SELECT @n + 1 AS n", 5).errors] == [33557097]
     proxy = pooled(t, server, 2)
@@ -162,3 +163,23 @@ def test_a_statement_moves_though_its_values_have_no_names(t, server_is):
     assert server.stats()["logins_total"] == 3, "it has moved: a direct client, and two connections of the proxy's"
     neighbour.query("ROLLBACK")
     wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS), how=["SET CONTEXT_INFO 0x0b5e", "EXEC sp_set_session_context N'key', N'its own'"])
+def test_what_a_reset_leaves_stays_with_nobody(t, server_is, how):
+    """Babelfish's reset leaves CONTEXT_INFO and SESSION_CONTEXT, whatever the TDS version: the connection is given up."""
+    server, keys = server_where_it_outlives(t, server_is)
+    server.set("reset-keeps-context", 1)
+    proxy = pooled(t, server)
+    look = "SELECT CONTEXT_INFO() AS c, SESSION_CONTEXT(N'key') AS k"
+    for _ in range(2):
+        client, neighbour = t.client(proxy, **keys), t.client(proxy, **keys)
+        client.query(how)
+        assert client.query(look).rows != [[None, None]]
+        client.close()
+        assert neighbour.query(look).rows == [[None, None]]
+        neighbour.query(how)
+        assert reset(neighbour, look).rows == [[None, None]], "its own reset takes it away, as with SQL Server"
+        neighbour.close()
+    wait_free(proxy, "all have left")

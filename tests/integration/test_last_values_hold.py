@@ -127,7 +127,7 @@ def test_a_column_without_a_name_keeps_the_one_of_its_function(t):
     server = babelfish(t)
     relay, sent = t.cutter(server), bytearray()
     relay.on_request = lambda data, _: sent.extend(data)
-    entry = t.bucket("b1", server, 1, port=relay.port, health_probe="off", last_values_hold=0)
+    entry = t.bucket("b1", server, 1, port=relay.port, health_probe="off", last_values_hold=0, server_tls="disable")
     proxy = t.proxy([entry], proxy={"pool_mode": "transaction", "health_check_interval": "1h"})
     direct, (client, other) = t.client(server), two_clients(t, server, proxy)
     asks = {"@@ROWCOUNT": "rowcount", "ROWCOUNT_BIG()": "rowcount_big", "@@ERROR": "error", "SCOPE_IDENTITY()": "scope_identity",

@@ -47,6 +47,8 @@ const char usage[] =
     "without\n"
     "                           a language is told none\n"
     "  --prepexec-wants-names   as Babelfish: sp_prepexec takes no values without names\n"
+    "  --prepare-tells-columns  as Babelfish: sp_prepare tells the columns of the result unasked\n"
+    "  --reset-keeps-context    as Babelfish: a reset leaves CONTEXT_INFO and SESSION_CONTEXT\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -118,7 +120,9 @@ bool is_flag(const std::string &name) {
                                       "--mars",
                                       "--inner-outlives",
                                       "--language-alone",
-                                      "--prepexec-wants-names"};
+                                      "--prepexec-wants-names",
+                                      "--prepare-tells-columns",
+                                      "--reset-keeps-context"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

@@ -152,7 +152,7 @@ class Names:
                 call, taken = call + 1, 0
             elif token[0] in ("ERROR", "INFO"):
                 token = self._message(token, used)
-            elif token[0] == "DONEINPROC" and out and out[-1] == ("ERROR", NO_SUCH_HANDLE):
+            elif token[0] in ("DONEINPROC", "RETURNSTATUS") and out and out[-1] == ("ERROR", NO_SUCH_HANDLE):
                 continue
             out.append(token)
         return out
