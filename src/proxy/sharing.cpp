@@ -460,6 +460,9 @@ static bool may_ask(const session_track &t) {
 void sharing_settle(client_session *s) {
     shared_session &sh = *s->talk->shared;
     session_track &t = sh.track;
+    // Babelfish has no DBCC USEROPTIONS either: the error would end the client's transaction where XACT_ABORT is on.
+    if (s->bucket->identity_unplaceable)
+        (void)track_ask_less(t);
     bool read = !t.procedures.empty() && may_ask(t) && !procedures_known(s);
     if (s->bucket->conf->procedures == opaque_procedures::share)
         t.state &= ~tsql_dynamic;

@@ -212,7 +212,7 @@ static std::string named(const tsql_last_use &use, const std::string &value) {
                        : use.big                               ? "rowcount_big"
                                                                : "rowcount";
     std::string sql = "(SELECT ";
-    return sql.append(value).append(" AS ").append(name).append(")");
+    return sql.append(value).append(" AS [").append(name).append("])");
 }
 
 static std::string literal_of(const client_session *s, const tsql_last_use &use) {

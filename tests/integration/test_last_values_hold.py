@@ -122,6 +122,20 @@ def test_begin_on_the_connection_that_is_kept(t):
 
 
 @timeout(60)
+def test_nothing_is_asked_that_ends_the_transaction(t):
+    """Babelfish has no DBCC USEROPTIONS: with XACT_ABORT ON the error would end the transaction in which it is asked."""
+    server = babelfish(t)
+    server.set("no-useroptions", 1)
+    proxy = pooled(t, server)
+    client = t.client(proxy)
+    client.query("SET XACT_ABORT ON; BEGIN TRAN")
+    client.query("DECLARE @f int = 3; IF @f = 3 SET DATEFORMAT dmy")  # nobody knows whether it has
+    assert client.query("SELECT @@TRANCOUNT AS t").rows == [[1]]
+    client.query("COMMIT")
+    wait_pinned(proxy, "session_state", "what cannot be asked pins")
+
+
+@timeout(60)
 def test_a_column_without_a_name_keeps_the_one_of_its_function(t):
     """Babelfish calls it after that: what stands in the place of @@ROWCOUNT has the same name, type and value."""
     server = babelfish(t)
@@ -142,4 +156,4 @@ def test_a_column_without_a_name_keeps_the_one_of_its_function(t):
             answer = one.query(f"SELECT {ask}")
             answers.append((answer.rows, answer.columns, [column["info"] for column in answer.types]))
         assert answers[0] == answers[1], answers
-        assert f" AS {name})".encode("utf-16-le") in sent, sent.decode("utf-16-le", "replace")
+        assert f" AS [{name}])".encode("utf-16-le") in sent, sent.decode("utf-16-le", "replace")

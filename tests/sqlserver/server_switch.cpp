@@ -46,6 +46,7 @@ const engine_switch engine_switches[] = {
     {"no-table-variable-identity", &engine_options::table_variable_identity, false},
     {"prepexec-wants-names", &engine_options::prepexec_wants_names, true},
     {"prepare-tells-columns", &engine_options::prepare_tells_columns, true},
+    {"no-useroptions", &engine_options::no_useroptions, true},
     {"reset-keeps-context", &engine_options::reset_keeps_context, true},
     {"language-alone", &engine_options::language_alone, true},
     {"fail-reset", &engine_options::fail_reset, true},

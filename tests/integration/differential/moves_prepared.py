@@ -19,7 +19,7 @@ STATEMENTS = [
 EXECUTE_NAMES = (EXECUTE, EXECUTE, EXECUTE, "sp_execute", "SP_EXECUTE", "sys.sp_execute", "sp_execute")
 
 
-def values(g, declaration, count, named=0.2):
+def values(g, declaration, count, named=0.0):
     """`named`: how likely they have names, as most drivers send them to sp_prepexec."""
     numbers = [g.chance.randrange(0, 9) for _ in range(count)]
     found = [Out(n) if i == 1 and "OUTPUT" in declaration else n for i, n in enumerate(numbers)]
