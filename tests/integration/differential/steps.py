@@ -10,7 +10,7 @@ import struct
 from harness.tds import (PACKET_BATCH, PACKET_RPC, PACKET_TRAN, STATUS_IGNORE, TDS71, TDS72, Parameter, all_headers,
                          b_varchar, batch_payload, packet, rpc_payload, tran_payload)
 
-from .without import UNKNOWN_UNPREPARE
+from .without import UNKNOWN_UNPREPARE, UNPREPARE_STATUS
 
 PACKET_BULK = 0x07
 STATUS_NAMES = {0: "", 0x08: ", RESET", 0x10: ", RESET keeping the transaction"}
@@ -113,6 +113,8 @@ class Rpc(Step):
         separator = b"\xff" if player.tds >= TDS72 else b"\x80"
         player.request(PACKET_RPC, lambda descriptor: all_headers(descriptor, player.tds) + separator.join(bodies), self)
         player.answer([call.gives for call in self.calls])
+        if UNPREPARE_STATUS in player.without and any(call.procedure in (UNPREPARE, "sp_unprepare") for call in self.calls):
+            player.messages[-1] = [token for token in player.messages[-1] if token[0] != "RETURNSTATUS"]
 
     def __str__(self):
         return f"RPC{self._how()}: " + " | ".join(map(str, self.calls))
