@@ -6,6 +6,7 @@ BARE_LOGIN = "login without PRELOGIN"             # that of TDS 7.1, as jTDS doe
 UNNAMED_PREPEXEC = "sp_prepexec without names"    # of its values
 UNKNOWN_UNPREPARE = "sp_unprepare of nobody's"
 WORDS_OF_8179 = "words of 8179"                   # which the proxy says by itself
+DEFAULTS_INSIDE = "ANSI_DEFAULTS in dynamic SQL"
 EMPTY_BULK = "bulk load without rows"
 UNPREPARE_STATUS = "status of sp_unprepare"       # which is that of the procedure before
 ERROR_BY_RPC = "@@ERROR by RPC"                   # of the request before: SQL Server has none there
