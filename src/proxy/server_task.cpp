@@ -93,8 +93,8 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
 
 // Those whose answer is read.
 static bool asks(server_task task) {
-    return task == server_task::identity || task == server_task::keep || task == server_task::ask || task == server_task::procedure ||
-           task == server_task::unprepare || task == server_task::make;
+    return task == server_task::identity || task == server_task::keep || task == server_task::ask ||
+           task == server_task::procedure || task == server_task::unprepare || task == server_task::make;
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------

@@ -114,9 +114,9 @@ struct tds_login_reply {
 uint32_t tds_login_answer_version(const tds_login_answer &answer, uint32_t client_version);
 
 // Appends the complete response for a client, packets of at most 4096 bytes, from an accepted `answer`: the order is
-// SQL Server's, but for the collation's place. ERRORs come first, INFO 5701 and 5703 are there if the server sent them, others follow. A feature is
-// acknowledged if the server did, this client asked for it, and it is one of tds_stream_features or FEDAUTH, whose
-// acknowledgement is mandatory. An SSPI blob of the last round is passed on.
+// SQL Server's, but for the collation's place. ERRORs come first, INFO 5701 and 5703 are there if the server sent them,
+// others follow. A feature is acknowledged if the server did, this client asked for it, and it is one of
+// tds_stream_features or FEDAUTH, whose acknowledgement is mandatory. An SSPI blob of the last round is passed on.
 void tds_login_answer_build(const tds_login_answer &answer, const tds_login_reply &reply,
                             std::vector<uint8_t> &packets);
 

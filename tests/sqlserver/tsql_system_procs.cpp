@@ -93,8 +93,8 @@ flow sp_prepare(frame &f, arguments_t &all, int32_t &) {
     all[0].val = value_int(new_handle(f, text, parameters));
     all[0].type = t_int;
     all[0].output = true;
-    bool metadata = f.s->eng->options.prepare_tells_columns ||
-                    (all.size() > 3 && (int_argument(all, 3, "@options") & 1) != 0);
+    bool metadata =
+        f.s->eng->options.prepare_tells_columns || (all.size() > 3 && (int_argument(all, 3, "@options") & 1) != 0);
     if (!metadata)
         return flow::next;
     bool before = f.s->options.fmtonly; // only the columns of the result
