@@ -1,17 +1,18 @@
 # The front door. `make help` lists what there is.
 BUILD        := build
 PRESET       := release
+PREFIX       ?= /usr
 JOBS         ?= $(shell nproc)
 CONFIG       ?= configs/local.yaml
 BUCKETS      ?= configs/buckets.yaml
-COMPOSE      ?= docker compose -f deployments/docker-compose.yml
+COMPOSE      ?= docker compose -p tdsbouncer -f deployments/docker-compose.yml
 REDIS_CLI    ?= $(if $(shell command -v redis-cli),redis-cli -p 6379,$(COMPOSE) exec -T redis redis-cli)
 SOURCES       = $(shell find src tests -name '*.cpp' -o -name '*.h')
 TEST_PACKAGES := packages.txt tests/packages.txt tests/clients/packages.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # packages before what needs them, under make -j too; JOBS says how many compilers run
-.PHONY: help build run demo test test-full test-coverage bench lint fmt vet deps deps-build deps-test deps-tools docs \
+.PHONY: help build run install deb demo test test-full test-coverage bench lint fmt vet deps deps-build deps-test deps-tools docs \
         clean docker-build docker-up docker-down docker-destroy docker-restart docker-logs docker-logs-proxy \
         docker-logs-sql docker-ps health redis-ping redis-info
 
@@ -31,6 +32,12 @@ run: build ## the proxy in the foreground (CONFIG=configs/local.yaml BUCKETS=con
 demo: deps-test build ## the whole thing on this machine: servers, proxies, HAProxy, real clients (DEMO_KEEP=1: leave it running)
 	@tests/clients/setup
 	@scripts/demo
+
+install: build ## into PREFIX (/usr), below DESTDIR: binary, units, man pages, completion, documents, /etc/tdsbouncer
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+deb: build ## build/tdsbouncer_VERSION_ARCH.deb
+	@cd $(BUILD) && cpack -G DEB
 
 # --- tests
 

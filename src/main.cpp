@@ -14,16 +14,15 @@
 #include <getopt.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "base/metric_table.h"
+#include "base/systemd.h"
 #include "config/config.h"
 #include "http/http.h"
 #include "proxy/proxy.h"
+#include "proxy/reload.h"
 #include "proxy/snapshot.h"
 
 enum exit_status { exit_ok = 0, exit_bad_config = 1, exit_start_failed = 2 };
@@ -32,33 +31,39 @@ struct options {
     std::string proxy_file;
     std::string buckets_file;
     bool check_only = false;
+    bool health_only = false;
 };
 
 static constexpr const char *usage =
-    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config]\n"
+    "usage: tdsbouncer --config proxy.yaml --buckets buckets.yaml [--check-config | --healthcheck]\n"
     "       tdsbouncer --version | --help\n"
     "\n"
     "  -c, --config FILE    proxy, redis and fallback settings\n"
     "  -b, --buckets FILE   the SQL Servers\n"
     "  -t, --check-config   check both files and exit: 0 sound, 1 not\n"
+    "  -H, --healthcheck    ask the proxy that runs with these files for /health/live: status 0 if it answers 200\n"
     "  -V, --version        print the version and exit\n"
     "  -h, --help           print this and exit\n"
     "\n"
     "PROXY_INSTANCE_ID in the environment overrides proxy.instance_id.\n"
-    "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads the certificate files again.\n"
+    "Signals: TERM and INT drain and stop (a second one stops at once); HUP reads both files again.\n"
     "Exit status: 0 orderly stop, 1 bad configuration or arguments, 2 start failed.\n";
 
 // Fills `out`; returns an exit status, or -1 to go on.
 static int parse_arguments(int argc, char **argv, options &out) {
-    static const option long_options[] = {
-        {"config", required_argument, nullptr, 'c'}, {"buckets", required_argument, nullptr, 'b'},
-        {"check-config", no_argument, nullptr, 't'}, {"version", no_argument, nullptr, 'V'},
-        {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
-    for (int c = 0; (c = getopt_long(argc, argv, "c:b:tVh", long_options, nullptr)) != -1;) {
+    static const option long_options[] = {{"config", required_argument, nullptr, 'c'},
+                                          {"buckets", required_argument, nullptr, 'b'},
+                                          {"healthcheck", no_argument, nullptr, 'H'},
+                                          {"check-config", no_argument, nullptr, 't'},
+                                          {"version", no_argument, nullptr, 'V'},
+                                          {"help", no_argument, nullptr, 'h'},
+                                          {nullptr, 0, nullptr, 0}};
+    for (int c = 0; (c = getopt_long(argc, argv, "c:b:tHVh", long_options, nullptr)) != -1;) {
         switch (c) {
         case 'c': out.proxy_file = optarg; break;
         case 'b': out.buckets_file = optarg; break;
         case 't': out.check_only = true; break;
+        case 'H': out.health_only = true; break;
         case 'V': printf("tdsbouncer %s\n", TDSBOUNCER_VERSION); return exit_ok;
         case 'h': fputs(usage, stdout); return exit_ok;
         default: fputs(usage, stderr); return exit_bad_config;
@@ -100,32 +105,15 @@ static void forbid_dumps() {
 #endif
 }
 
-// sd_notify's protocol: one datagram to the socket that systemd names; nothing happens without it.
-static void notify_systemd(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    sockaddr_un address{};
-    if (path == nullptr || strlen(path) < 2 || strlen(path) >= sizeof address.sun_path)
-        return;
-    address.sun_family = AF_UNIX;
-    memcpy(address.sun_path, path, strlen(path));
-    socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + strlen(path));
-    if (path[0] == '@')
-        address.sun_path[0] = '\0';
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), size) < 0)
-        log_warn("systemd cannot be notified", {{"error", strerror(errno)}});
-    close(fd);
-}
-
 struct app {
+    options args;
     uv_loop_t loop{};
     std::unique_ptr<config> conf;
     metrics *registry = nullptr;
     http_server *http = nullptr;
     proxy *root = nullptr;
     uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t watchdog; // tells systemd that the loop turns
 };
 
 static void publish(void *user, proxy *root) {
@@ -143,21 +131,55 @@ static void on_stopped(void *user) {
     auto *a = static_cast<app *>(user);
     for (uv_signal_t *s : {&a->terminate, &a->interrupt, &a->hangup})
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&a->watchdog), nullptr);
 }
 
-// What can change without a restart in this version: the certificate.
-static void reload(app *a) {
+// Twice in the time that systemd waits.
+static void start_watchdog(app *a) {
+    uv_timer_init(&a->loop, &a->watchdog);
+    if (uint64_t interval = systemd_watchdog_interval(); interval > 1)
+        uv_timer_start(
+            &a->watchdog, [](uv_timer_t *) { systemd_notify("WATCHDOG=1"); }, interval / 2, interval / 2);
+}
+
+static void configure_log(const config &conf) {
+    log_level level = log_level::info;
+    log_level_parse(conf.proxy.log_level, level);
+    log_configure(level, conf.proxy.log_json, conf.proxy.instance_id);
+}
+
+// Both files again. One that is not sound changes nothing.
+static bool reload(void *user, std::string &error) {
+    auto *a = static_cast<app *>(user);
+    std::vector<std::string> errors, warnings;
+    auto fresh = config_load(a->args.proxy_file, a->args.buckets_file, errors, warnings);
+    for (const std::string &w : warnings)
+        log_warn("reload", {{"warning", w}});
+    for (const std::string &e : errors)
+        log_error("reload", {{"error", e}});
+    if (fresh == nullptr) {
+        error = errors.front();
+        return false;
+    }
+    if (!reload_apply(a->root, *a->conf, std::move(fresh), error))
+        return false;
+    configure_log(*a->conf);
+    log_set_instance(a->root->instance_id);
+    return true;
+}
+
+static void reload_by_signal(app *a) {
     std::string error;
-    if (proxy_reload_certificates(a->root, error))
-        log_info("SIGHUP: certificate files read again; the configuration is read at start only");
-    else
-        log_error("SIGHUP: the old certificate stays", {{"error", error}});
+    systemd_notify_reloading();
+    if (!proxy_reload(a->root, error))
+        log_error("reload failed: the configuration stays as it was", {{"error", error}});
+    systemd_notify("READY=1");
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
     auto *a = static_cast<app *>(handle->data);
     if (number == SIGHUP) {
-        reload(a);
+        reload_by_signal(a);
         return;
     }
     log_info("signal: shutdown", {{"signal", number}});
@@ -165,7 +187,7 @@ static void on_signal(uv_signal_t *handle, int number) {
         proxy_drain_now(a->root);
         return;
     }
-    notify_systemd("STOPPING=1");
+    systemd_notify("STOPPING=1");
     proxy_drain(a->root, on_stopped, a);
 }
 
@@ -188,11 +210,13 @@ static bool start(app *a, std::string &error) {
         a->registry, error);
     if (a->http == nullptr)
         return false;
-    a->root = proxy_start(&a->loop, *a->conf, a->registry, error);
+    a->root = proxy_start(&a->loop, *a->conf, a->registry, systemd_take_sockets(), error);
     if (a->root == nullptr) {
         http_stop(a->http);
         return false;
     }
+    a->root->reload = reload;
+    a->root->reload_user = a;
     a->root->publish = publish;
     a->root->publish_user = a;
     publish(a, a->root);
@@ -206,6 +230,7 @@ static int run(app *a) {
         return exit_start_failed;
     }
     a->registry = metrics_create();
+    start_watchdog(a);
     watch_signals(a); // first: a signal that comes before the loop runs waits for it
     if (!start(a, error)) {
         log_error("start failed", {{"error", error}});
@@ -215,7 +240,7 @@ static int run(app *a) {
         uv_loop_close(&a->loop);
         return exit_start_failed;
     }
-    notify_systemd("READY=1");
+    systemd_notify("READY=1");
     log_info("tdsbouncer started", {{"version", TDSBOUNCER_VERSION}, {"buckets", a->conf->buckets.size()}});
     uv_run(&a->loop, UV_RUN_DEFAULT);
     http_stop(a->http);
@@ -229,22 +254,28 @@ static int run(app *a) {
 }
 
 int main(int argc, char **argv) {
-    options o;
-    int status = parse_arguments(argc, argv, o);
+    app a;
+    int status = parse_arguments(argc, argv, a.args);
     if (status >= 0)
         return status;
-    app a;
-    a.conf = load(o);
+    a.conf = load(a.args);
     if (a.conf == nullptr)
         return exit_bad_config;
-    if (o.check_only) {
+    if (a.args.check_only) {
         printf("configuration is sound: %zu bucket(s)\n", a.conf->buckets.size());
         config_wipe(*a.conf);
         return exit_ok;
     }
-    log_level level = log_level::info;
-    log_level_parse(a.conf->proxy.log_level, level);
-    log_configure(level, a.conf->proxy.log_json, a.conf->proxy.instance_id);
+    if (a.args.health_only) {
+        std::string error;
+        bool healthy =
+            http_ask(a.conf->proxy.health_listen_addr, a.conf->proxy.health_check_port, "/health/live", error);
+        if (!healthy)
+            fprintf(stderr, "tdsbouncer is not healthy: %s\n", error.c_str());
+        config_wipe(*a.conf);
+        return healthy ? exit_ok : exit_bad_config;
+    }
+    configure_log(*a.conf);
     signal(SIGPIPE, SIG_IGN);
     forbid_dumps();
     raise_descriptor_limit();

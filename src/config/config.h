@@ -52,6 +52,7 @@ struct bucket_config {
     std::vector<std::string> pin_procedures; // names or patterns
     bool keep_last_values = true;            // last_values: keep
     uint64_t last_values_hold = 10'000;
+    bool session_state = true;               // session_state: use
     uint32_t max_prepared_per_connection = 256;
     bool defer_begin = true;
     int32_t read_only = -1;    // index of its read-only target, -1: none
@@ -69,6 +70,7 @@ struct proxy_config {
     uint64_t queue_timeout = 30'000; // 0: queueing is off
     uint32_t max_queue_size = 1000;
     uint64_t queue_poll = 500;
+    uint64_t fairness_interval = 500;
     uint64_t queue_notify = 0; // 0: nobody is told that it waits
     client_tls tls = client_tls::allow;
     std::string tls_cert_file;

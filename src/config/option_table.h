@@ -40,6 +40,7 @@ enum option_flag : uint8_t {
     option_required = 1, // no default
     option_inherits = 2, // buckets[]: proxy's value when not given
     option_later = 4,    // a key of a later version: known, but refused
+    option_restart = 8,  // a reload leaves it as it is
 };
 
 struct option_choice {

@@ -8,7 +8,9 @@
 // of the upper layer, always from the loop.
 //
 // Rules
-// - A bucket is an index, 0..bucket_count-1, in the order of config.buckets.
+// - A bucket is an index, 0..bucket_count-1, at first in the order of config.buckets; those added later follow. The
+// index
+//   of one that was removed is its own when it is added again.
 // - `held` of a bucket is the number of slots granted to the upper layer and not yet given back. The upper layer
 // changes
 //   it only through `granted` (+1) and coord_release (-1). It is the true number that register reports to Redis.
@@ -25,6 +27,7 @@
 #include <uv.h>
 
 struct config;
+struct bucket_config;
 struct metrics;
 
 enum class coord_mode : uint8_t {
@@ -50,7 +53,8 @@ struct coord_callbacks {
     // The limit over all instances, as Redis has it now (also called once at start with the configured value).
     void (*max_changed)(void *user, uint32_t bucket, uint32_t max);
     // While this number is > 0 the upper layer should give back that many slots of the bucket as connections come free
-    // (idle ones at once): the limit was lowered, or the instance is above its fallback share. 0: no longer.
+    // (idle ones at once): the limit was lowered, the instance is above its fallback share, or another instance has
+    // clients waiting and holds fewer (coord/want). 0: no longer.
     void (*shrink)(void *user, uint32_t bucket, uint32_t surplus);
     void (*mode_changed)(void *user, coord_mode from, coord_mode to);
 };
@@ -79,6 +83,10 @@ struct coord_ops {
     void (*want)(coord *, uint32_t bucket);
     void (*cancel_want)(coord *, uint32_t bucket);
     void (*release)(coord *, uint32_t bucket);
+    void (*waiting)(coord *, uint32_t bucket, uint64_t oldest_wait);
+    void (*set_ceiling)(coord *, uint32_t bucket, uint32_t slots);
+    uint32_t (*configure)(coord *, const bucket_config &);
+    void (*remove)(coord *, uint32_t bucket);
     bool (*allowed)(coord *);
     coord_status (*status)(const coord *);
     coord_bucket_status (*bucket_status)(const coord *, uint32_t bucket);
@@ -105,6 +113,24 @@ inline void coord_cancel_want(coord *c, uint32_t bucket) {
 // Gives back one slot whose server connection is gone.
 inline void coord_release(coord *c, uint32_t bucket) {
     c->ops->release(c, bucket);
+}
+// Clients wait for a slot of the bucket, the first of them for so many ms, and the last want was refused as full: the
+// other instances are told, at most once per proxy.fairness_interval, and those that hold more give way.
+inline void coord_waiting(coord *c, uint32_t bucket, uint64_t oldest_wait) {
+    c->ops->waiting(c, bucket, oldest_wait);
+}
+// No want is granted while this instance holds so many slots of the bucket or more; UINT32_MAX: as the limit says.
+inline void coord_set_ceiling(coord *c, uint32_t bucket, uint32_t slots) {
+    c->ops->set_ceiling(c, bucket, slots);
+}
+// A reload: a bucket that is new, or one whose configuration may have changed (max_connections, which then goes for all
+// instances). Returns its index.
+inline uint32_t coord_configure(coord *c, const bucket_config &conf) {
+    return c->ops->configure(c, conf);
+}
+// A bucket that nothing is asked for any more: no slot of it is held and no want outstanding.
+inline void coord_remove(coord *c, uint32_t bucket) {
+    c->ops->remove(c, bucket);
 }
 // Compares clocks (CLOCK_BOOTTIME): false when this instance has been paused or cut off so long that it is fenced now,
 // even if no timer has run yet. To be asked before any request or session is attached to a server connection.

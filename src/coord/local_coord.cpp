@@ -1,15 +1,20 @@
 // The coordinator of a single instance: counts in memory against the configured limits. No Redis.
 #include "coord/coord.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "config/config.h"
 
 struct local_bucket {
+    std::string id;
     uint32_t held;
     uint32_t max;
+    uint32_t ceiling;
     bool wanted;
     bool freed;
+    uint32_t told_max; // UINT32_MAX: nothing yet
+    uint32_t told_surplus;
 };
 
 struct local_coord {
@@ -39,7 +44,7 @@ static void enter_mode(local_coord &c, coord_mode mode) {
 static void answer_want(local_coord &c, uint32_t i) {
     local_bucket &b = c.buckets[i];
     b.wanted = false;
-    if (b.held >= b.max) {
+    if (b.held >= std::min(b.max, b.ceiling)) {
         c.callbacks.refused(c.callbacks.user, i, coord_refusal::full);
         return;
     }
@@ -47,14 +52,27 @@ static void answer_want(local_coord &c, uint32_t i) {
     c.callbacks.granted(c.callbacks.user, i);
 }
 
+// Above a lowered limit slots go back as they come free.
+static void tell_max(local_coord &c, uint32_t i) {
+    local_bucket &b = c.buckets[i];
+    if (b.told_max != b.max) {
+        b.told_max = b.max;
+        c.callbacks.max_changed(c.callbacks.user, i, b.max);
+    }
+    uint32_t surplus = b.held > b.max ? b.held - b.max : 0;
+    if (b.told_surplus != surplus) {
+        b.told_surplus = surplus;
+        c.callbacks.shrink(c.callbacks.user, i, surplus);
+    }
+}
+
 static void on_turn(uv_timer_t *timer) {
     local_coord &c = *static_cast<local_coord *>(timer->data);
     auto count = static_cast<uint32_t>(c.buckets.size());
-    if (c.mode == coord_mode::starting) {
-        for (uint32_t i = 0; i < count; ++i)
-            c.callbacks.max_changed(c.callbacks.user, i, c.buckets[i].max);
+    for (uint32_t i = 0; i < count; ++i)
+        tell_max(c, i);
+    if (c.mode == coord_mode::starting)
         enter_mode(c, coord_mode::normal);
-    }
     for (uint32_t i = 0; i < count; ++i) {
         if (c.buckets[i].wanted)
             answer_want(c, i);
@@ -89,6 +107,26 @@ static void local_release(coord *base, uint32_t i) {
     schedule(c);
 }
 
+// There is nobody else to give way.
+static void local_waiting(coord *, uint32_t, uint64_t) {}
+
+static void local_set_ceiling(coord *base, uint32_t i, uint32_t slots) {
+    self(base)->buckets[i].ceiling = slots;
+}
+
+static uint32_t local_configure(coord *base, const bucket_config &conf) {
+    local_coord &c = *self(base);
+    auto same = [&conf](const local_bucket &b) { return b.id == conf.id; };
+    auto found = std::find_if(c.buckets.begin(), c.buckets.end(), same);
+    if (found == c.buckets.end())
+        found = c.buckets.insert(found, {conf.id, 0, 0, UINT32_MAX, false, false, UINT32_MAX, 0});
+    found->max = conf.max_connections;
+    schedule(c);
+    return static_cast<uint32_t>(found - c.buckets.begin());
+}
+
+static void local_remove(coord *, uint32_t) {}
+
 static bool local_allowed(coord *) {
     return true;
 }
@@ -121,8 +159,9 @@ static void local_destroy(coord *base) {
     delete self(base);
 }
 
-static constexpr coord_ops local_ops = {local_want,   local_cancel_want,   local_release, local_allowed,
-                                        local_status, local_bucket_status, local_stop,    local_destroy};
+static constexpr coord_ops local_ops = {local_want,        local_cancel_want,   local_release, local_waiting,
+                                        local_set_ceiling, local_configure,     local_remove,  local_allowed,
+                                        local_status,      local_bucket_status, local_stop,    local_destroy};
 
 coord *coord_local_create(uv_loop_t *loop, const config &configuration, metrics *, const coord_callbacks &callbacks) {
     auto *c = new local_coord{};
@@ -130,7 +169,7 @@ coord *coord_local_create(uv_loop_t *loop, const config &configuration, metrics 
     c->callbacks = callbacks;
     c->instance_id = configuration.proxy.instance_id;
     for (const bucket_config &b : configuration.buckets)
-        c->buckets.push_back({0, b.max_connections, false, false});
+        c->buckets.push_back({b.id, 0, b.max_connections, UINT32_MAX, false, false, UINT32_MAX, 0});
     c->mode = coord_mode::starting;
     uv_timer_init(loop, &c->turn);
     c->turn.data = c;

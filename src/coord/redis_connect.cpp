@@ -1,6 +1,6 @@
 // Finding Redis, connecting and connecting again, and loading the scripts.
 //
-//      connect_redis --> [Sentinel: where is the master?] --> command link --> SCRIPT LOAD x5 --> register
+//      connect_redis --> [Sentinel: where is the master?] --> command link --> SCRIPT LOAD x6 --> register
 //          ^                                                     |
 //          |____________ retry, at most 1 s + jitter ____________|  lost
 #include "coord/redis_coord.h"

@@ -67,9 +67,10 @@ static void log_mode(const redis_coord &c, coord_mode from, std::string_view why
 }
 
 static void tell_surplus(redis_coord &c, redis_bucket &b) {
-    if (b.told_surplus == b.surplus)
+    uint32_t surplus = b.surplus + (b.gives ? 1 : 0);
+    if (b.told_surplus == surplus)
         return;
-    b.told_surplus = b.surplus;
+    b.told_surplus = surplus;
     c.callbacks.shrink(c.callbacks.user, b.index, b.told_surplus);
 }
 
@@ -84,6 +85,9 @@ void enter_mode(redis_coord &c, coord_mode mode, std::string_view why) {
         uv_timer_stop(&c.settle);
     if (mode == coord_mode::normal)
         tell_freed(c);
+    else
+        for (redis_bucket &b : c.buckets)
+            stop_giving(b);
     schedule_turn(c);
     c.callbacks.mode_changed(c.callbacks.user, from, mode);
     for (redis_bucket &b : c.buckets) { // at once: nothing may be attached above the share meanwhile
@@ -126,6 +130,11 @@ static void refuse_want(redis_coord &c, redis_bucket &b) {
 // In fallback a want is answered from the share, but not while a register is under way that has already said how many
 // slots are held.
 static void serve_bucket(redis_coord &c, redis_bucket &b) {
+    if (b.account.wanted && b.account.in_flight != ledger_op::acquire &&
+        (b.account.held >= b.ceiling || leaves_to_others(c, b))) {
+        b.account.wanted = false;
+        give_answer(c, b, ledger_answer::full);
+    }
     switch (c.mode) {
     case coord_mode::starting: refuse_want(c, b); return;
     case coord_mode::settling: refuse_want(c, b); [[fallthrough]];
@@ -155,6 +164,14 @@ static void tell_bucket(redis_coord &c, redis_bucket &b) {
     }
 }
 
+static void let_go(redis_coord &c, redis_bucket &b) {
+    if (!b.removed || b.gone || b.account.registered > 0 || b.account.in_flight != ledger_op::none)
+        return;
+    b.gone = true;
+    if (c.registered)
+        register_now(c);
+}
+
 static void on_turn(uv_timer_t *timer) {
     redis_coord &c = *static_cast<redis_coord *>(timer->data);
     check_fence(c);
@@ -163,6 +180,7 @@ static void on_turn(uv_timer_t *timer) {
             return;
         serve_bucket(c, b);
         tell_bucket(c, b);
+        let_go(c, b);
     }
 }
 
@@ -210,9 +228,19 @@ static void redis_release(coord *base, uint32_t i) {
     --b.account.held;
     if (b.surplus > 0)
         --b.surplus;
+    else
+        stop_giving(b);
     if (c.mode == coord_mode::fallback)
         b.freed = true; // nobody publishes now
     schedule_turn(c);
+}
+
+static void redis_waiting(coord *base, uint32_t i, uint64_t oldest_wait) {
+    say_waiting(*self(base), self(base)->buckets[i], oldest_wait);
+}
+
+static void redis_set_ceiling(coord *base, uint32_t i, uint32_t slots) {
+    self(base)->buckets[i].ceiling = slots;
 }
 
 static bool redis_allowed(coord *base) {
@@ -251,7 +279,7 @@ void link_gone(redis_coord &c) {
     assert(c.open_links > 0);
     if (--c.open_links > 0 || !c.stopping || uv_is_closing(reinterpret_cast<uv_handle_t *>(&c.turn)))
         return;
-    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe})
+    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe, &c.giving})
         uv_close(reinterpret_cast<uv_handle_t *>(t), on_timer_closed);
 }
 
@@ -276,7 +304,7 @@ static void redis_stop(coord *base, void (*stopped)(void *user), void *user) {
     gauge_set(c.fallback_gauge, 0);
     if (c.heartbeat_gauge != nullptr)
         gauge_set(c.heartbeat_gauge, 0);
-    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe})
+    for (uv_timer_t *t : {&c.turn, &c.tick, &c.retry, &c.fence, &c.settle, &c.resubscribe, &c.giving})
         uv_timer_stop(t);
     if (!deregister(c)) {
         finish_stop(c);
@@ -290,9 +318,6 @@ static void redis_destroy(coord *base) {
     delete self(base);
 }
 
-static constexpr coord_ops redis_ops = {redis_want,   redis_cancel_want,   redis_release, redis_allowed,
-                                        redis_status, redis_bucket_status, redis_stop,    redis_destroy};
-
 // --- Creation
 // ----------------------------------------------------------------------------------------------------------
 
@@ -305,21 +330,61 @@ static std::string make_token() {
     return token;
 }
 
-static void create_buckets(redis_coord &c) {
+static redis_bucket &create_bucket(redis_coord &c, const bucket_config &conf) {
     const std::string &prefix = c.configuration->redis.key_prefix;
-    for (const bucket_config &b : c.configuration->buckets) {
-        redis_bucket out{};
-        out.owner = &c;
-        out.index = static_cast<uint32_t>(c.buckets.size());
-        out.id = b.id;
-        out.count_key = prefix + ":bucket:" + b.id + ":count";
-        out.max_key = prefix + ":bucket:" + b.id + ":max";
-        out.channel = prefix + ":release:" + b.id;
-        out.configured_max = out.account.max = b.max_connections;
-        out.told_max = UINT32_MAX;
-        c.buckets.push_back(std::move(out));
-    }
+    redis_bucket out{};
+    out.owner = &c;
+    out.index = static_cast<uint32_t>(c.buckets.size());
+    out.id = conf.id;
+    out.count_key = prefix + ":bucket:" + conf.id + ":count";
+    out.max_key = prefix + ":bucket:" + conf.id + ":max";
+    out.channel = prefix + ":release:" + conf.id;
+    out.want_channel = prefix + ":want:" + conf.id;
+    out.configured_max = out.account.max = conf.max_connections;
+    out.told_max = UINT32_MAX;
+    out.ceiling = UINT32_MAX;
+    c.buckets.push_back(std::move(out));
+    return c.buckets.back();
 }
+
+static redis_bucket &obtain_bucket(redis_coord &c, const bucket_config &conf) {
+    for (redis_bucket &b : c.buckets)
+        if (b.id == conf.id)
+            return b;
+    return create_bucket(c, conf);
+}
+
+// Redis hears of it with the next register, which is sent at once. Until then a new bucket has no slots there.
+static uint32_t redis_configure(coord *base, const bucket_config &conf) {
+    redis_coord &c = *self(base);
+    size_t before = c.buckets.size();
+    redis_bucket &b = obtain_bucket(c, conf);
+    bool news = b.removed || c.buckets.size() > before || b.configured_max != conf.max_connections;
+    b.removed = b.gone = false;
+    b.configured_max = conf.max_connections;
+    if (!news)
+        return b.index;
+    ++c.limits;
+    if (c.buckets.size() > before)
+        subscribe_bucket(c, b);
+    if (c.registered)
+        register_now(c);
+    schedule_turn(c);
+    return b.index;
+}
+
+static void redis_remove(coord *base, uint32_t i) {
+    redis_coord &c = *self(base);
+    assert(c.buckets[i].account.held == 0 && !c.buckets[i].account.wanted);
+    c.buckets[i].removed = true;
+    c.buckets[i].surplus = 0;
+    stop_giving(c.buckets[i]);
+    schedule_turn(c);
+}
+
+static constexpr coord_ops redis_ops = {redis_want,        redis_cancel_want,   redis_release, redis_waiting,
+                                        redis_set_ceiling, redis_configure,     redis_remove,  redis_allowed,
+                                        redis_status,      redis_bucket_status, redis_stop,    redis_destroy};
 
 coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics *meters,
                           const coord_callbacks &callbacks) {
@@ -337,8 +402,10 @@ coord *coord_redis_create(uv_loop_t *loop, const config &configuration, metrics 
     c->clock.ttl = configuration.redis.heartbeat_ttl;
     c->fallback_gauge = metric_gauge(meters, metric::fallback_active, {});
     c->instances = {c->id};
-    create_buckets(*c);
-    for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe}) {
+    c->limits = 1; // not said yet
+    for (const bucket_config &b : configuration.buckets)
+        create_bucket(*c, b);
+    for (uv_timer_t *t : {&c->turn, &c->tick, &c->retry, &c->fence, &c->settle, &c->resubscribe, &c->giving}) {
         uv_timer_init(loop, t);
         t->data = c;
         ++c->open_timers;

@@ -5,12 +5,14 @@
 //      redis_register.cpp   the heartbeat and everything that follows from its answer; deregistering
 //      redis_slots.cpp      acquire and release
 //      redis_reap.cpp       reap and audit
-//      redis_subscribe.cpp  the second connection: `a slot came free`
+//      redis_want.cpp       fairness: telling the others who waits, giving way to those who do
+//      redis_subscribe.cpp  the second connection: `a slot came free`, and the others' wants
 //
-// All that decides is pure and lies in ledger, beat_clock and share.
+// All that decides is pure and lies in ledger, beat_clock, share and want.
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,11 +35,19 @@ enum class redis_outcome : uint8_t { ok, full, settling, stale, error, timeout, 
 struct redis_bucket {
     redis_coord *owner;
     uint32_t index;
-    std::string id, count_key, max_key, channel;
+    std::string id, count_key, max_key, channel, want_channel;
     uint32_t configured_max;
+    bool removed; // by a reload
+    bool gone;    // likewise, and Redis has no slot of it any more: it is not told of it again
     ledger account;
     uint32_t told_max;     // what the upper layer has been told
-    uint32_t surplus;      // to give back
+    uint32_t ceiling;      // set by the upper layer
+    uint32_t surplus;      // to give back: over the limit, or the fallback share
+    bool gives;            // one slot more, to another instance that waits for it
+    uint64_t gives_until;  // loop ms; then the other waits no longer
+    uint64_t gave_at;      // when that was last begun
+    uint64_t leaves_until; // no slot is taken before: it is left to another instance
+    uint64_t says_at;      // the others are not told before that clients wait here
     uint32_t told_surplus; // what the upper layer has been told
     bool freed;            // to be told: a slot may be free
     bool subscribed;       // confirmed on the present connection
@@ -46,9 +56,11 @@ struct redis_bucket {
 
 struct redis_register {
     bool in_flight;
-    uint64_t sent;                 // boottime_ms
-    uint64_t sent_hrtime;          // for the latency
-    std::vector<int64_t> reported; // per bucket: the number said, -1 left out
+    uint64_t sent;                      // boottime_ms
+    uint64_t sent_hrtime;               // for the latency
+    std::vector<redis_bucket *> listed; // of what is not gone
+    std::vector<int64_t> reported;      // of each: the number said, -1 left out
+    uint32_t limits;                    // redis_coord.limits when it was sent
 };
 
 struct redis_coord {
@@ -65,7 +77,7 @@ struct redis_coord {
 
     coord_mode mode;
     std::string message;
-    std::vector<redis_bucket> buckets; // never resized: replies point into it
+    std::deque<redis_bucket> buckets; // never shrinks: replies point into it
     std::vector<std::string> instances;
     std::map<std::string, uint64_t> lives_until; // boottime_ms when another's heartbeat ends if no beat renews it
 
@@ -86,9 +98,10 @@ struct redis_coord {
 
     redis_register beat;
     beat_clock clock;
-    bool registered;    // on this connection: slots may be asked for
-    bool must_register; // as soon as no register is in flight
-    bool introduced;    // this process has registered once: limits from the configuration are in force
+    bool registered;              // on this connection: slots may be asked for
+    bool must_register;           // as soon as no register is in flight
+    bool introduced;              // this process has registered once
+    uint32_t limits, limits_said; // rise with every change of the configured limits; what Redis was last told
     uint64_t beats, ticks;
     uint64_t latency_us;
     int64_t last_beat_unix;
@@ -99,6 +112,7 @@ struct redis_coord {
     uv_timer_t fence;  // the moment of being fenced
     uv_timer_t settle; // the end of settling
     uv_timer_t resubscribe;
+    uv_timer_t giving; // the first `gives_until`
     uint32_t open_timers;
 
     bool stopping;
@@ -147,6 +161,15 @@ void give_answer(redis_coord &, redis_bucket &, ledger_answer);
 void reap_others(redis_coord &);
 void audit(redis_coord &);
 
+// redis_want.cpp
+void say_waiting(redis_coord &, redis_bucket &, uint64_t oldest_wait);
+void heard_waiting(redis_coord &, redis_bucket &, std::string_view text);
+// A slot that another instance has asked for is on its way, or need not be given any more.
+void stop_giving(redis_bucket &);
+// What is free is left to another instance for the moment.
+bool leaves_to_others(const redis_coord &, const redis_bucket &);
+
 // redis_subscribe.cpp
 void subscribe(redis_coord &); // connects if need be; else pings
 void unsubscribe(redis_coord &);
+void subscribe_bucket(redis_coord &, redis_bucket &); // where there is a connection for it

@@ -107,6 +107,8 @@ void audit(redis_coord &c) {
     std::vector<std::string> keys{instance_key(c, c.id, "heartbeat"), prefix + ":instances"};
     std::vector<std::string> args{prefix, c.token, std::to_string(c.epoch)};
     for (const redis_bucket &b : c.buckets) {
+        if (b.gone)
+            continue;
         keys.push_back(b.count_key);
         args.push_back(b.id);
     }

@@ -9,13 +9,21 @@
 
 static void on_registered(void *user, const redisReply *reply);
 
+static std::vector<redis_bucket *> listed_buckets(redis_coord &c) {
+    std::vector<redis_bucket *> listed;
+    for (redis_bucket &b : c.buckets)
+        if (!b.gone)
+            listed.push_back(&b);
+    return listed;
+}
+
 static std::vector<std::string> register_keys(const redis_coord &c) {
     const std::string &prefix = c.configuration->redis.key_prefix;
     std::vector<std::string> keys{instance_key(c, c.id, "heartbeat"), instance_key(c, c.id, "conns"),
                                   prefix + ":instances", prefix + ":epoch", prefix + ":configured"};
-    for (const redis_bucket &b : c.buckets) {
-        keys.push_back(b.count_key);
-        keys.push_back(b.max_key);
+    for (const redis_bucket *b : c.beat.listed) {
+        keys.push_back(b->count_key);
+        keys.push_back(b->max_key);
     }
     return keys;
 }
@@ -29,11 +37,11 @@ static std::vector<std::string> register_args(const redis_coord &c, uint64_t ttl
                                   std::to_string(c.epoch),
                                   std::to_string(ttl),
                                   std::to_string(settle_time(o.heartbeat_interval)),
-                                  c.introduced ? "beat" : "start",
+                                  c.limits_said == c.limits ? "beat" : "start",
                                   o.key_prefix};
-    for (size_t i = 0; i < c.buckets.size(); ++i) {
-        args.push_back(c.buckets[i].id);
-        args.push_back(std::to_string(c.buckets[i].configured_max));
+    for (size_t i = 0; i < c.beat.listed.size(); ++i) {
+        args.push_back(c.beat.listed[i]->id);
+        args.push_back(std::to_string(c.beat.listed[i]->configured_max));
         args.push_back(std::to_string(reported.empty() ? 0 : reported[i]));
     }
     return args;
@@ -41,9 +49,11 @@ static std::vector<std::string> register_args(const redis_coord &c, uint64_t ttl
 
 static void send_register(redis_coord &c) {
     c.must_register = false;
+    c.beat.listed = listed_buckets(c);
     c.beat.reported.clear();
-    for (const redis_bucket &b : c.buckets)
-        c.beat.reported.push_back(ledger_report(b.account));
+    for (const redis_bucket *b : c.beat.listed)
+        c.beat.reported.push_back(ledger_report(b->account));
+    c.beat.limits = c.limits;
     c.beat.sent = boottime_ms();
     c.beat.sent_hrtime = uv_hrtime();
     c.beat.in_flight =
@@ -71,7 +81,8 @@ static void take_next_id(redis_coord &c) {
 }
 
 static bool well_formed(const redis_coord &c, const redisReply *reply) {
-    return reply_element(reply, 2) != nullptr && reply_integers(reply_element(reply, 3)).size() == 2 * c.buckets.size();
+    return reply_element(reply, 2) != nullptr &&
+           reply_integers(reply_element(reply, 3)).size() == 2 * c.beat.listed.size();
 }
 
 void set_surplus(redis_coord &c, redis_bucket &b) {
@@ -91,8 +102,8 @@ static bool left_out(const redis_coord &c) {
 }
 
 static void take_limits(redis_coord &c, const std::vector<int64_t> &limits) {
-    for (size_t i = 0; i < c.buckets.size(); ++i) {
-        redis_bucket &b = c.buckets[i];
+    for (size_t i = 0; i < c.beat.listed.size(); ++i) {
+        redis_bucket &b = *c.beat.listed[i];
         uint32_t old_max = b.account.max;
         ledger_registered(b.account, c.beat.reported[i], limits[2 * i], limits[2 * i + 1]);
         set_surplus(c, b);
@@ -151,6 +162,7 @@ static void register_accepted(redis_coord &c, const redisReply *reply) {
     note_beat(c);
     c.instances = reply_strings(reply_element(reply, 2));
     c.registered = c.introduced = true;
+    c.limits_said = c.beat.limits;
     set_mode(c, reply_integer(reply_element(reply, 1), 0));
     take_limits(c, reply_integers(reply_element(reply, 3)));
     uv_timer_start(&c.fence, on_fence, beat_clock_left(c.clock, boottime_ms()) + 1, 0);
@@ -202,6 +214,7 @@ static void on_deregistered(void *user, const redisReply *reply) {
 }
 
 bool deregister(redis_coord &c) {
+    c.beat.listed = listed_buckets(c);
     return c.registered &&
            run_script(c, script::register_, register_keys(c), register_args(c, 0, {}), on_deregistered, &c);
 }

@@ -16,13 +16,25 @@ static void on_message(void *user, const char *text) {
     schedule_turn(*b.owner);
 }
 
+static void on_want(void *user, const char *text) {
+    auto &b = *static_cast<redis_bucket *>(user);
+    if (text != nullptr && !b.owner->stopping)
+        heard_waiting(*b.owner, b, text);
+}
+
+void subscribe_bucket(redis_coord &c, redis_bucket &b) {
+    b.subscribed = false;
+    if (c.subscription == nullptr)
+        return;
+    redis_link_subscribe(c.subscription, b.channel, on_message, &b);
+    redis_link_subscribe(c.subscription, b.want_channel, on_want, &b);
+}
+
 static void on_ready(void *user) {
     redis_coord &c = *static_cast<redis_coord *>(user);
     c.subscribe_attempts = 0;
-    for (redis_bucket &b : c.buckets) {
-        b.subscribed = false;
-        redis_link_subscribe(c.subscription, b.channel, on_message, &b);
-    }
+    for (redis_bucket &b : c.buckets)
+        subscribe_bucket(c, b);
 }
 
 static void on_retry(uv_timer_t *timer) {

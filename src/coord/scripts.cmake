@@ -1,6 +1,6 @@
 # Builds lua/*.lua into the binary: coord_scripts.cpp holds each text (see scripts.h).
 # Included by src/CMakeLists.txt this file makes the rule; run as a script (cmake -P) it writes the file.
-set(COORD_SCRIPTS acquire release register reap audit)
+set(COORD_SCRIPTS acquire release register reap audit want)
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(COORD_SCRIPTS_CPP ${CMAKE_CURRENT_BINARY_DIR}/coord_scripts.cpp)

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-enum class script : uint8_t { acquire, release, register_, reap, audit };
-constexpr size_t coord_script_count = 5;
+enum class script : uint8_t { acquire, release, register_, reap, audit, want };
+constexpr size_t coord_script_count = 6;
 
 struct coord_script {
     const char *name;

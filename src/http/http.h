@@ -40,6 +40,10 @@ void http_publish(http_server *, health_snapshot &&);
 // Waits for the threads and frees.
 void http_stop(http_server *);
 
+// Asks an HTTP server on this machine, the wildcard address for the loopback, and waits for at most three seconds. False
+// unless it answers 200; `error` says what it did.
+[[nodiscard]] bool http_ask(const std::string &address, uint16_t port, const char *path, std::string &error);
+
 // The JSON bodies, pure, for tests: {"status":"healthy"|"unhealthy","timestamp":RFC 3339,"instance_id":..,
 // "components":[{"name","status","message","latency":"1.2ms"}]}
 std::string health_json(const health_snapshot &, int64_t unix_ms);

@@ -108,6 +108,11 @@ void net_conn_close(net_conn *conn, net_closed_cb closed) {
     conn->watched = 0;
 }
 
+bool net_conn_peer(const net_conn *c, sockaddr_storage &out) {
+    socklen_t size = sizeof out;
+    return getpeername(c->fd, reinterpret_cast<sockaddr *>(&out), &size) == 0;
+}
+
 void net_socket_options(int fd, uint64_t keepalive) {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -78,5 +78,7 @@ void net_conn_close(net_conn *, net_closed_cb closed);
 [[nodiscard]] int net_socket_connect(const sockaddr *address, uint64_t keepalive);
 // The outcome of a connect, once writable: 0 or an errno.
 int net_connect_result(net_conn *);
+// The other end's address. False: it is gone already.
+[[nodiscard]] bool net_conn_peer(const net_conn *, sockaddr_storage &out);
 // Options every accepted or connected socket gets: TCP_NODELAY, keepalive.
 void net_socket_options(int fd, uint64_t keepalive);

@@ -1,5 +1,6 @@
 #include "net/listener.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -26,8 +27,8 @@ static void listener_pause(net_listener *l, int error) {
     uv_timer_start(&l->pause, pause_over, pause_ms, 0);
 }
 
-static void listener_readable(uv_poll_t *poll, int, int) {
-    auto *l = static_cast<net_listener *>(poll->data);
+// False: there is nobody, or no descriptor for them.
+static bool accept_some(net_listener *l) {
     for (int i = 0; i < accept_batch && l->fd >= 0; ++i) {
         sockaddr_storage peer{};
         socklen_t size = sizeof peer;
@@ -40,7 +41,17 @@ static void listener_readable(uv_poll_t *poll, int, int) {
             continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             listener_pause(l, errno);
-        return;
+        return false;
+    }
+    return true;
+}
+
+static void listener_readable(uv_poll_t *poll, int, int) {
+    (void)accept_some(static_cast<net_listener *>(poll->data));
+}
+
+void net_listener_empty(net_listener *l) {
+    while (l->fd >= 0 && accept_some(l)) {
     }
 }
 
@@ -103,6 +114,19 @@ int net_listen(uv_loop_t *loop, net_listener *l, const std::string &address, uin
         error = "cannot listen on " + address + ":" + std::to_string(port) + ": " + strerror(-fd);
         return fd;
     }
+    return net_listen_on(loop, l, fd, on_accept, error);
+}
+
+int net_take_listening(std::vector<int> &sockets, uint16_t port) {
+    auto found = std::find_if(sockets.begin(), sockets.end(), [port](int fd) { return bound_port(fd) == port; });
+    if (found == sockets.end())
+        return -1;
+    int fd = *found;
+    sockets.erase(found);
+    return fd;
+}
+
+int net_listen_on(uv_loop_t *loop, net_listener *l, int fd, net_accept_cb on_accept, std::string &error) {
     int rc = uv_poll_init(loop, &l->poll, fd);
     if (rc != 0) {
         close(fd);

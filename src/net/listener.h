@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <netinet/in.h>
 #include <uv.h>
@@ -28,6 +29,12 @@ struct net_listener {
 // `address` is an IPv4 or IPv6 literal. 0 or a negative errno with the reason in `error`.
 [[nodiscard]] int net_listen(uv_loop_t *, net_listener *, const std::string &address, uint16_t port, bool reuse_port,
                              net_accept_cb, std::string &error);
+// The same on a socket that listens already, which it takes.
+[[nodiscard]] int net_listen_on(uv_loop_t *, net_listener *, int fd, net_accept_cb, std::string &error);
+// Of those sockets the one that is bound to the port, taken out of the list; -1: there is none.
+[[nodiscard]] int net_take_listening(std::vector<int> &sockets, uint16_t port);
+// Accepts all that the kernel has in its queue.
+void net_listener_empty(net_listener *);
 // Stops accepting; the memory must stay until `closed`.
 void net_listener_close(net_listener *, void (*closed)(net_listener *));
 

@@ -1,9 +1,12 @@
 #include "pool/bucket.h"
 
+#include <algorithm>
 #include <cassert>
 
 // With queueing off a waiter stays only for the coordinator's answer; this is how long that may take.
 static constexpr uint64_t answer_timeout = 5'000;
+
+static constexpr uint64_t ceiling_step = 10'000; // ms
 
 static bool over_queue_limit(const bucket &b, size_t length) {
     return b.limits.max_queue_size != 0 && length > b.limits.max_queue_size;
@@ -67,13 +70,34 @@ void bucket_slot_maybe_free(bucket &b) {
 
 waiter *bucket_slot_free(bucket &b, bool may_hand_over) {
     assert(b.used > 0);
-    if (may_hand_over && b.surplus == 0) {
+    if (may_hand_over && b.surplus == 0 && b.used <= b.ceiling) {
         waiter *w = waitq_pop(b.queue);
         if (w != nullptr)
             return w;
     }
     --b.used;
     return nullptr;
+}
+
+bool bucket_above_ceiling(const bucket &b, uint32_t closing) {
+    return b.used > closing && b.used - closing > b.ceiling;
+}
+
+bool bucket_server_busy(bucket &b, uint64_t now) {
+    bool news = b.ceiling == UINT32_MAX;
+    b.ceiling = std::min(b.ceiling, std::max(b.used, 2U) - 1);
+    b.ceiling_at = now + ceiling_step;
+    return news;
+}
+
+bool bucket_ceiling_tick(bucket &b, uint64_t now) {
+    if (b.ceiling == UINT32_MAX || now < b.ceiling_at)
+        return false;
+    b.ceiling += std::max(b.ceiling / 8, 1U);
+    b.ceiling_at = now + ceiling_step;
+    if (b.ceiling >= b.max)
+        b.ceiling = UINT32_MAX;
+    return true;
 }
 
 bool bucket_server_ok(bucket &b, uint64_t now, uint64_t latency_us) {

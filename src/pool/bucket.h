@@ -35,6 +35,8 @@ struct bucket {
     uint32_t used = 0;             // slots held: connecting, serving, closing
     uint32_t surplus = 0;          // slots that the coordinator wants back as they come free
     uint32_t max = 0;              // the limit over all instances, as last told
+    uint32_t ceiling = UINT32_MAX; // slots that this instance may hold after the server has said that it has too many
+    uint64_t ceiling_at = 0;       // when that is raised next
 
     server_health health = server_health::unknown;
     backoff retry;           // of background probes while down
@@ -74,6 +76,14 @@ void bucket_slot_maybe_free(bucket &b);
 // A slot in use here came free. Returns the waiter that takes it over, out of the queue (`used` is unchanged), or
 // nullptr: the caller gives the slot back to the coordinator (`used` is one less).
 [[nodiscard]] waiter *bucket_slot_free(bucket &b, bool may_hand_over);
+
+// More slots are held than the server bears: a connection that comes free is to be closed. `closing` are already.
+[[nodiscard]] bool bucket_above_ceiling(const bucket &b, uint32_t closing);
+// The server has answered that it has too many workers or sessions: one slot fewer than are held now, at least one,
+// until bucket_ceiling_tick raises it step by step. True if there was no ceiling before.
+bool bucket_server_busy(bucket &b, uint64_t now);
+// True if the ceiling has changed: one step in ten seconds; UINT32_MAX, none, once it has reached the limit.
+bool bucket_ceiling_tick(bucket &b, uint64_t now);
 
 // The server took a connection or answered; true if it was not known to be up.
 bool bucket_server_ok(bucket &b, uint64_t now, uint64_t latency_us);

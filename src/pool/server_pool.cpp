@@ -203,6 +203,12 @@ bool pool_put_idle(pool_member &member, uint64_t now) {
     return true;
 }
 
+void pool_expire(pool_member &member) {
+    assert(member.pool != nullptr);
+    member.retire_at = 0;
+    member.pool->set->next_retire = 0;
+}
+
 void pool_use(pool_member &member) {
     assert(member.state == pool_member_state::warming || member.state == pool_member_state::idle);
     move(member, pool_member_state::busy);

@@ -104,6 +104,11 @@ void pool_remove(pool_member &member);
 // A warming or busy member comes free, in the state that its `settings` say. False: it is past its lifetime or its pool
 // is abandoned: it stays busy and the caller closes it.
 [[nodiscard]] bool pool_put_idle(pool_member &member, uint64_t now);
+// Its life is over whatever its age: idle, it is one of pool_set_expired's; else it is not taken back.
+void pool_expire(pool_member &member);
+[[nodiscard]] inline bool pool_expired(const pool_member &member, uint64_t now) {
+    return member.retire_at <= now;
+}
 // A warming or idle member goes to a client.
 void pool_use(pool_member &member);
 

@@ -175,6 +175,13 @@ static void try_another(client_session *s) {
     attach_again(s);
 }
 
+void attach_server_busy(client_session *s) {
+    server_conn *c = s->server;
+    link_detach(s, c);
+    server_close(c, "server has too many sessions");
+    try_another(s);
+}
+
 // The server does not let this login go from database to database: from now on it shares with its like only.
 static void stop_sharing(client_session *s, int32_t number) {
     log_info("server refuses to change the database for this login: not shared across databases",

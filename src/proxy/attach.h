@@ -35,6 +35,8 @@ void attach_reset_done(client_session *);
 std::string attach_prepare_batch(const server_conn *, bool reset);
 // ... or the server has refused that login.
 void attach_refused(client_session *, const tds_login_answer &);
+// ... or lets nobody in for having too many sessions: another connection will do.
+void attach_server_busy(client_session *);
 // A batch of the proxy's own has failed: `gone`, the server has closed its end.
 void attach_task_failed(client_session *, server_task, const char *why, int32_t number, bool gone);
 // The session ends, or its request was cancelled before it was sent: the connection goes back to its pool, or closes.

@@ -313,7 +313,11 @@ static bool too_many_clients(const proxy *root) {
 static bool choose_bucket(client_session *s) {
     const tds_login7 &l = client_login_message(s->login);
     route_request request;
-    request.listener_bucket = s->bucket != nullptr ? static_cast<int32_t>(s->bucket->core.index) : -1;
+    request.listener_bucket = s->bucket != nullptr ? proxy_routed_index(s->root, s->bucket) : -1;
+    if (s->bucket != nullptr && request.listener_bucket < 0) { // by a reload, while it logged in
+        session_refuse(s, proxy_error::no_bucket, "no_bucket", "the bucket has been removed");
+        return false;
+    }
     request.sni = client_login_server_name(s->login);
     request.login = &l;
     route r = router_route(*s->root->conf, request);
@@ -321,7 +325,7 @@ static bool choose_bucket(client_session *s) {
         session_refuse(s, r.error, r.error == proxy_error::no_bucket ? "no_bucket" : "protocol", r.reason);
         return false;
     }
-    s->bucket = s->root->buckets[static_cast<size_t>(r.bucket)].get();
+    s->bucket = s->root->routed[static_cast<size_t>(r.bucket)];
     s->talk = std::make_unique<dialogue>();
     s->talk->who = identity_of(l, std::move(r.user_name));
     if (client_login_mars(s->login))

@@ -145,6 +145,15 @@ void session_close(client_session *s, const char *reason, std::string_view detai
     net_conn_close(&s->client.conn, client_closed);
 }
 
+void session_close_resting(proxy *root, const proxy_bucket *pb, const char *reason) {
+    session_list &l = root->sessions[static_cast<size_t>(session_state::active)];
+    for (client_session *s = list_front(l), *next = nullptr; s != nullptr; s = next) {
+        next = list_next(l, *s);
+        if ((pb == nullptr || s->bucket == pb) && exchange_at_rest(s))
+            session_close(s, reason);
+    }
+}
+
 void session_linger(client_session *s, const char *reason) {
     login_io_end(s);
     relay_drop(s->root->relays, s->up);
@@ -235,8 +244,8 @@ void session_slot_denied(client_session *s, proxy_error error, const char *detai
 }
 
 void session_request_slot(client_session *s) {
-    if (s->root->draining && s->need == session_need::request)
-        return session_slot_denied(s, proxy_error::shutdown, "");
+    if (s->bucket->removed)
+        return session_slot_denied(s, proxy_error::no_bucket, "the bucket has been removed");
     session_move(s, session_state::waiting);
     s->deadline = 0; // the queue has its own
     switch (slots_request(s->root, s->bucket, s->wait)) {

@@ -122,6 +122,8 @@ void session_slot_denied(client_session *, proxy_error, const char *detail);
 // The server connection that it waits for could not be had.
 void session_server_failed(client_session *, const char *detail);
 
+// Sessions at rest are closed: of this bucket, or of all (nullptr). Others are for the next time.
+void session_close_resting(proxy *, const proxy_bucket *, const char *reason);
 // Everything for the client is sent and FIN too: wait a moment for its own end, then close.
 void session_linger(client_session *, const char *reason);
 // Ends it now. `reason` is a constant for the log. Its server connection is given back or closed.

@@ -1,5 +1,6 @@
 #include "proxy/deferred_begin.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -153,8 +154,18 @@ bool begin_take(client_session *s, std::span<const uint8_t> in, std::vector<uint
 
 // ---- begun at the server ---------------------------------------------------------------------------------------
 
+// What is the same inside of a transaction and outside, and locks nothing: ODBC asks for it as soon as it is logged in.
+static bool runs_outside(const tds_request_info &info) {
+    return !info.broken && info.calls_count > 0 && info.calls_count == info.calls.size() &&
+           std::all_of(info.calls.begin(), info.calls.end(),
+                       [](const tds_rpc_call &call) { return call.proc == tds_proc::datatype_info; });
+}
+
 bool begin_due(const client_session *s) {
-    return sharing(s) && s->talk->shared->begun.count > 0;
+    if (!sharing(s) || s->talk->shared->begun.count == 0)
+        return false;
+    const auto &request = s->talk->shared->request;
+    return !request || !runs_outside(*request);
 }
 
 std::string begin_batch(const client_session *s) {
@@ -181,7 +192,7 @@ bool begin_done(client_session *s) {
 
 bool begin_translates(const client_session *s) {
     const deferred_begin &b = s->talk->shared->begun;
-    return b.real != 0 && b.given != 0;
+    return b.given != 0 && (b.real != 0 || b.count > 0);
 }
 
 bool begin_place(const client_session *s, std::vector<uint8_t> &payload, uint64_t descriptor, uint64_t at) {
@@ -192,23 +203,62 @@ bool begin_place(const client_session *s, std::vector<uint8_t> &payload, uint64_
     return true;
 }
 
-// Type, name, flags; with the flag isolation level and name of the next one. Names are of no use here.
-bool begin_split(client_session *s, std::vector<uint8_t> &payload) {
+// Where its flags are: type, name, flags; with the flag isolation level and name of the next one. Names are of no use
+// here. 0: it is another request.
+static size_t flags_of_next(const client_session *s, std::span<const uint8_t> payload) {
     static constexpr uint8_t begins_next = 1;
-    shared_session &sh = *s->talk->shared;
-    const tds_request_info &info = *sh.request;
+    const tds_request_info &info = *s->talk->shared->request;
     size_t name = all_headers + 2;
     bool possible = s->bucket->conf->defer_begin && info.type == tds_type_transaction && !info.broken &&
-                    info.tm_begins && info.tm_type != tds_tm_begin && !info.tm_savepoint && begin_translates(s) &&
-                    sh.begun.alone && !is_more(s) && info.descriptor_at != 0 && payload.size() > name;
+                    info.tm_begins && info.tm_type != tds_tm_begin && !info.tm_savepoint && !is_more(s) &&
+                    info.descriptor_at != 0 && payload.size() > name;
     size_t flags = possible ? name + 1 + payload[name] : 0;
-    if (!possible || payload.size() != flags + 3 || payload[flags] != begins_next || payload[flags + 2] != 0)
+    bool good = possible && payload.size() == flags + 3 && payload[flags] == begins_next && payload[flags + 2] == 0;
+    return good ? flags : 0;
+}
+
+bool begin_split(client_session *s, std::vector<uint8_t> &payload) {
+    shared_session &sh = *s->talk->shared;
+    size_t flags = begin_translates(s) && sh.begun.alone ? flags_of_next(s, payload) : 0;
+    if (flags == 0)
         return false;
     sh.begun.splits = true;
     sh.begun.isolation = payload[flags + 1];
     sh.request->tm_isolation = 0; // not there yet
     payload[flags] = 0;
     payload.resize(flags + 1);
+    return true;
+}
+
+static uint64_t descriptor_there(const server_conn *c) {
+    uint64_t descriptor = 0;
+    if (c->walker.session.in_transaction)
+        memcpy(&descriptor, c->walker.session.descriptor, sizeof descriptor);
+    return descriptor;
+}
+
+void begin_renews(client_session *s, std::span<const uint8_t> payload) {
+    deferred_begin &b = s->talk->shared->begun;
+    b.renews = flags_of_next(s, payload) != 0 && server_task_announces(s->server);
+    b.renewed = descriptor_there(s->server);
+}
+
+bool begin_may_be_put_off(const client_session *s) {
+    const shared_session &sh = *s->talk->shared;
+    return sh.begun.renewed != 0 && track_pins(sh.track) == pin_bit(pin_reason::transaction);
+}
+
+bool begin_put_off(client_session *s) {
+    shared_session &sh = *s->talk->shared;
+    deferred_begin &b = sh.begun;
+    if (s->server->walker.session.in_transaction)
+        return false;
+    b.count = 1;
+    b.first = "BEGIN TRANSACTION";
+    b.given = b.renewed; // the client has been told that one
+    b.real = b.renewed = 0;
+    sh.track.transaction = false;
+    sh.track.unrecoverable = tds_walk_unrecoverable(s->server->walker.session); // with one open it always is
     return true;
 }
 
@@ -253,11 +303,12 @@ static void begin_next(client_session *s, std::vector<uint8_t> &out) {
 
 void begin_answered(client_session *s, bool good) {
     deferred_begin &b = s->talk->shared->begun;
-    if (!b.splits)
-        return;
-    b.splits = false;
-    if (good)
+    uint64_t now = descriptor_there(s->server);
+    b.renewed = b.renews && good && now != b.renewed ? now : 0; // of an inner one nothing would have been said
+    b.renews = false;
+    if (b.splits && good)
         set_isolation(s, b.isolation);
+    b.splits = false;
 }
 
 // ENVCHANGE 9, 10 or 17 with the descriptor as its old value: E3, length, type, 00, 08, descriptor.

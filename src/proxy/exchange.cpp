@@ -46,6 +46,24 @@ void exchange_watch(client_session *s) {
     net_conn_watch(&s->server->conn.conn, events);
 }
 
+// In session mode the server connection stays attached between requests; on one that is silent about transactions
+// nobody knows whether there is one.
+static bool nothing_held(const client_session *s) {
+    if (sharing(s))
+        return s->server == nullptr && s->talk->shared->pins == 0;
+    return s->server == nullptr ||
+           (!s->talk->dedicated && server_task_announces(s->server) && !s->server->walker.session.in_transaction);
+}
+
+bool exchange_at_rest(const client_session *s) {
+    if (s->state != session_state::active || !s->talk || s->talk->mars)
+        return false;
+    const dialogue &d = *s->talk;
+    bool quiet = iobuf_size(s->in) == 0 && stream_unsent(&s->client) == 0 && !d.sending && !d.awaiting &&
+                 !d.swallowing && !d.taking && d.attentions == 0;
+    return quiet && nothing_held(s);
+}
+
 void exchange_finish(client_session *s, const char *reason) {
     s->reason = reason;
     session_move(s, session_state::refusing);

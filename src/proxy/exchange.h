@@ -38,6 +38,8 @@ void exchange_refuse_request(client_session *, const tds_login_answer &);
 std::span<const uint8_t> exchange_receive(client_session *);
 // Sends bytes that are packets already, and what waits; the session ends if that fails. False then.
 [[nodiscard]] bool exchange_send_client(client_session *, std::span<const uint8_t> packets);
+// Between two requests, with nothing under way and nothing that would be lost: no transaction, no pin.
+[[nodiscard]] bool exchange_at_rest(const client_session *);
 // Nothing more is to be said: the session ends when everything has been sent.
 void exchange_finish(client_session *, const char *reason);
 // Arms both sockets for what comes next.

@@ -7,9 +7,11 @@
 #include "base/log.h"
 #include "proxy/exchange_steps.h"
 #include "proxy/link.h"
+#include "proxy/pools.h"
 #include "proxy/prepared_calls.h"
 #include "proxy/sharing.h"
 #include "proxy/slots.h"
+#include "tds/error_number.h"
 #include "tds/response.h"
 
 // The server is gone, or no good any more (`gone` false: we close). A request that it had is never tried again.
@@ -67,6 +69,14 @@ static const char *leave_unreset(client_session *s) {
     return nullptr;
 }
 
+static void heed_error(client_session *s, int32_t number) {
+    switch (tds_error_kind_of(number)) {
+    case tds_error_kind::busy: return slots_server_busy(s->root, s->bucket, number);
+    case tds_error_kind::in_use: return pools_retire_idle(s->bucket, "a database is to be had alone");
+    default: return;
+    }
+}
+
 static const char *answer_over(client_session *s) {
     dialogue &d = *s->talk;
     const tds_walk_message &m = s->server->walker.message;
@@ -81,6 +91,8 @@ static const char *answer_over(client_session *s) {
     if (s->server->walker.session.enlisted) // in a distributed transaction: nobody can say what a reset leaves of it
         s->server->unpoolable = true;
     d.attentions = static_cast<uint8_t>(d.attentions - std::min<uint32_t>(m.attentions, d.attentions));
+    if (m.errors > 0)
+        heed_error(s, m.worst_error);
     s->bucket->core.last_ok = proxy_now(s->root); // traffic that succeeds is the health probe
     return why;
 }
@@ -188,6 +200,8 @@ static void server_read(client_session *s) {
         session_check_idle(s, proxy_now(s->root)); // one that always has a request under way is found here only
     if (s->state == session_state::active && iobuf_size(s->in) > 0)
         exchange_go_on(s);
+    else if (s->root->draining && exchange_at_rest(s)) // before its client asks again
+        session_close(s, "shutdown");
 }
 
 void exchange_server_event(server_conn *c, unsigned events) {

@@ -62,5 +62,5 @@ proxy_bucket *greeting_choose_bucket(proxy *root, const greeting &g) {
     route_request request;
     request.sni = g.server_name;
     route r = router_route(*root->conf, request);
-    return r.bucket >= 0 ? root->buckets[static_cast<size_t>(r.bucket)].get() : nullptr;
+    return r.bucket >= 0 ? root->routed[static_cast<size_t>(r.bucket)] : nullptr;
 }

@@ -12,6 +12,7 @@
 #include "proxy/pools.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
+#include "proxy/reload.h"
 #include "proxy/slots.h"
 
 static constexpr uint64_t tick_ms = 100;
@@ -50,7 +51,7 @@ static void server_ticks(proxy *root, server_state state, uint64_t now) {
 static void set_gauges(proxy *root) {
     for (auto &pb : root->buckets) {
         pools_show(pb.get());
-        gauge_set(pb->metrics.max, pb->core.max);
+        gauge_set(pb->metrics.max, pb->removed ? 0 : pb->core.max);
     }
     for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
         gauge_set(metric_gauge(root->metrics, metric::client_connections,
@@ -93,8 +94,11 @@ static void publish(proxy *root, uint64_t now) {
     idle_sessions(root, session_state::active, now);
     count_dedicated(root);
     give_memory_back(root);
-    for (auto &pb : root->buckets)
+    for (auto &pb : root->buckets) {
         pool_set_sweep(pb->pools, now);
+        if (pool_set_member_count(pb->pools) > 0)
+            net_target_refresh(root->loop, &pb->target);
+    }
     settings_sweep(root->settings);
     prepared_sweep(root->prepared);
     login_records_sweep(root->records, now, root->conf->proxy.auth_cache_ttl);
@@ -107,6 +111,10 @@ static void tick(uv_timer_t *timer) {
     auto *root = static_cast<proxy *>(timer->data);
     uint64_t now = proxy_now(root);
     for (auto &pb : root->buckets) {
+        if (pb->removed) {
+            reload_removed_tick(root, pb.get());
+            continue;
+        }
         slots_tick(root, pb.get(), now);
         probe_tick(root, pb.get(), now);
         if (pb->conf->mode != pool_mode::passthrough)

@@ -178,8 +178,12 @@ void pools_reset_failed(server_conn *c) {
 // ---- free connections ------------------------------------------------------------------------------------------
 
 static bool worth_keeping(const server_conn *c) {
-    bool wanted_back = c->bucket->closing < c->bucket->core.surplus;
-    return c->purpose == server_purpose::pooled && !c->unpoolable && !wanted_back && !c->root->stopping;
+    return c->purpose == server_purpose::pooled && !c->unpoolable && !c->bucket->removed && !c->root->stopping;
+}
+
+// The coordinator wants a slot back, or the server has more connections than it bears.
+static bool wanted_back(const proxy_bucket *pb) {
+    return pb->closing < pb->core.surplus || bucket_above_ceiling(pb->core, pb->closing);
 }
 
 // A client has been refused a slot of its own. Who has only just asked may still get one: nothing is closed for it.
@@ -203,6 +207,10 @@ void pools_put(server_conn *c) {
     proxy_bucket *pb = c->bucket;
     if (!worth_keeping(c)) {
         server_close(c, "not kept");
+        return;
+    }
+    if (wanted_back(pb) || pool_expired(c->member, proxy_now(c->root))) {
+        retire(c, wanted_back(pb) ? "slot wanted back" : "lifetime");
         return;
     }
     // Not to be used by anybody now: after a pause, the coordinator may have given the slot to others.
@@ -310,6 +318,39 @@ void pools_make_room(proxy *root, proxy_bucket *pb) {
     }
 }
 
+static void retire_expired(proxy *root, proxy_bucket *pb) {
+    while (pool_member *m = pool_set_expired(pb->pools, proxy_now(root)))
+        retire(conn_of(m), "idle too long, past its lifetime, or of another server");
+}
+
+static bool has_moved(const server_conn *c) {
+    sockaddr_storage peer{};
+    return c->member.pool != nullptr && c->connected && !c->route && net_conn_peer(&c->conn.conn, peer) &&
+           !net_target_has(&c->bucket->target, peer);
+}
+
+void pools_server_moved(proxy *root, proxy_bucket *pb) {
+    uint32_t moved = 0;
+    for (server_state state : {server_state::idle, server_state::serving, server_state::working}) {
+        server_list &all = root->servers[static_cast<size_t>(state)];
+        for (server_conn *c = list_front(all); c != nullptr; c = list_next(all, *c)) {
+            if (c->bucket != pb || pool_expired(c->member, 1) || !has_moved(c))
+                continue;
+            pool_expire(c->member);
+            ++moved;
+        }
+    }
+    if (moved > 0)
+        log_info("the server's name has another address: connections to the old one are closed as they come free",
+                 {{"bucket", pb->core.id}, {"host", pb->target.host}, {"connections", moved}});
+    retire_expired(root, pb);
+}
+
+void pools_retire_idle(proxy_bucket *pb, const char *reason) {
+    while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
+        retire(conn_of(m), reason);
+}
+
 void pools_close_idle(proxy *, proxy_bucket *pb, const char *reason) {
     while (pool_member *m = pool_set_lru_idle(pb->pools, nullptr))
         server_close(conn_of(m), reason);
@@ -372,7 +413,7 @@ void pools_warm_failed(server_conn *c, const char *why) {
 }
 
 void pools_give_back(proxy_bucket *pb) {
-    while (pb->closing < pb->core.surplus) {
+    while (wanted_back(pb)) {
         pool_member *m = pool_set_lru_idle(pb->pools, nullptr);
         if (m == nullptr)
             break;
@@ -381,8 +422,7 @@ void pools_give_back(proxy_bucket *pb) {
 }
 
 void pools_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
-    while (pool_member *m = pool_set_expired(pb->pools, now))
-        retire(conn_of(m), "idle too long or past its lifetime");
+    retire_expired(root, pb);
     pools_give_back(pb);
     warm_tick(root, pb, now);
 }

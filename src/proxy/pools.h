@@ -65,5 +65,10 @@ void pools_give_back(proxy_bucket *);
 void pools_tick(proxy *, proxy_bucket *, uint64_t now);
 // A slot was granted for opening a connection ahead.
 void pools_warm_granted(proxy *, proxy_bucket *);
+// The server's name has been resolved anew: connections to an address that it has no longer are closed, busy ones when
+// they come free. (A failover by DNS.)
+void pools_server_moved(proxy *, proxy_bucket *);
+// Closes all idle connections, once what their last clients may ask for is kept.
+void pools_retire_idle(proxy_bucket *, const char *reason);
 // Closes all idle connections: shutdown.
 void pools_close_idle(proxy *, proxy_bucket *, const char *reason);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "proxy/proxy.h"
 #include "proxy/server_task.h"
 #include "proxy/sharing.h"
@@ -225,10 +226,16 @@ void prepared_ended(client_session *s, bool good) {
     s->server->prepared.unused.clear();
 }
 
+static void log_moved(const client_session *s) {
+    log_debug("prepared statement is prepared again", {{"session", s->id}, {"server", s->server->id}});
+}
+
 void prepared_made(client_session *s, int32_t handle) {
     prepared_session &p = prepared_of(s);
-    if (handle != 0)
+    if (handle != 0) {
+        log_moved(s);
         prepared_add(s->server->prepared, p.needed, handle, s->bucket->conf->max_prepared_per_connection);
+    }
     p.unpreparable = handle == 0;
     p.needed.reset();
 }
@@ -268,6 +275,7 @@ static void put_execute(placing &m, const tds_rpc_call &call, bytes head) {
     // What could not be prepared in its own database is not run in another.
     if (m.p.answers.size() >= prepared_answers_max || statement->database != m.s->talk->settings->database)
         return put_nobodys(m, call, head);
+    log_moved(m.s);
     tds_put_prepexec(call, head, statement->text, m.out);
     expect(m, kind_t::moved, call, std::move(statement));
 }

@@ -13,11 +13,12 @@
 static constexpr uint64_t probe_timeout = 5'000;
 
 static bool probe_due(const proxy *root, const proxy_bucket *pb, uint64_t now) {
-    if (pb->conf->probe == health_probe::off || root->draining || pb->probe != nullptr)
+    bool down = pb->core.health == server_health::down; // then nobody else would find out that it is back
+    if ((pb->conf->probe == health_probe::off && !down) || root->draining || pb->probe != nullptr)
         return false;
     if (waitq_length(pb->core.queue) > 0 || pb->core.surplus > 0)
         return false; // clients first
-    if (pb->core.health == server_health::down)
+    if (down)
         return now >= pb->core.probe_at;
     return now >= pb->core.probe_at && now - pb->core.last_ok >= root->conf->proxy.health_check_interval;
 }

@@ -5,10 +5,13 @@
 #include <cstdio>
 #include <random>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "proxy/login_record.h"
 #include "proxy/maintenance.h"
 #include "proxy/pools.h"
+#include "proxy/proxy_setup.h"
 #include "proxy/slots.h"
 #include "tds/request_reader.h"
 #include "tds/tsql_scan.h"
@@ -102,56 +105,96 @@ static void on_resolved(void *user, net_target *target, int status) {
     if (status != 0)
         log_warn("host name cannot be resolved", {{"host", target->host}, {"error", uv_strerror(status)}});
     server_addresses_ready(root, target, status);
+    for (auto &pb : root->buckets)
+        if (&pb->target == target && status == 0)
+            pools_server_moved(root, pb.get());
 }
 
-static std::unique_ptr<proxy_bucket> make_bucket(proxy *root, const bucket_config &conf, uint32_t index) {
-    auto pb = std::make_unique<proxy_bucket>();
+// "16.0.4135"; the option table has checked its form.
+static tds_product_version parse_version(const std::string &text) {
+    unsigned part[4] = {16, 0, 0, 0};
+    sscanf(text.c_str(), "%u.%u.%u.%u", &part[0], &part[1], &part[2], &part[3]);
+    return {static_cast<uint8_t>(part[0]), static_cast<uint8_t>(part[1]), static_cast<uint16_t>(part[2]),
+            static_cast<uint16_t>(part[3])};
+}
+
+void setup_own_version(proxy *root) {
+    root->own_version = parse_version(root->conf->proxy.server_version);
+}
+
+void setup_configure(proxy *root, proxy_bucket *pb, const bucket_config &conf) {
     pb->conf = &conf;
-    pb->core.index = index;
-    pb->core.id = conf.id;
-    pb->core.max = conf.max_connections;
     pb->core.limits.max_queue_size = conf.max_queue_size;
     pb->core.limits.queue_timeout = conf.queue_timeout;
     pb->core.limits.queue_poll = root->conf->proxy.queue_poll;
-    pb->core.retry = {conf.retry_backoff_min, conf.retry_backoff_max, 0};
-    pb->target.host = conf.host;
-    pb->target.port = conf.port;
+    pb->core.retry.min = conf.retry_backoff_min;
+    pb->core.retry.max = conf.retry_backoff_max;
     pb->target.ttl = root->conf->proxy.dns_ttl;
+    if (pb->target.host != conf.host || pb->target.port != conf.port)
+        net_target_redirect(&pb->target, conf.host, conf.port);
+}
+
+std::unique_ptr<proxy_bucket> setup_bucket(proxy *root, const bucket_config &conf, uint32_t index) {
+    auto pb = std::make_unique<proxy_bucket>();
+    pb->core.index = index;
+    pb->core.id = conf.id;
+    pb->core.max = conf.max_connections;
     pb->target.on_resolved = on_resolved;
     pb->target.user = root;
     pb->metrics = metrics_of(root->metrics, conf.id);
+    setup_configure(root, pb.get(), conf);
     return pb;
 }
 
-static constexpr uint32_t shared_port = UINT32_MAX;
+void setup_routes(proxy *root) {
+    root->routed.clear();
+    for (const bucket_config &conf : root->conf->buckets)
+        for (auto &pb : root->buckets)
+            if (pb->conf == &conf)
+                root->routed.push_back(pb.get());
+    assert(root->routed.size() == root->conf->buckets.size());
+}
+
+int32_t proxy_routed_index(const proxy *root, const proxy_bucket *pb) {
+    auto found = std::find(root->routed.begin(), root->routed.end(), pb);
+    return found == root->routed.end() ? -1 : static_cast<int32_t>(found - root->routed.begin());
+}
 
 static void on_accept(net_listener *l, int fd, const sockaddr_storage &peer) {
     auto *root = static_cast<proxy *>(l->owner);
-    session_accept(root, fd, peer, l->tag == shared_port ? nullptr : root->buckets[l->tag].get());
+    session_accept(root, fd, peer, l->tag == setup_shared_port ? nullptr : root->buckets[l->tag].get());
 }
 
-static bool add_listener(proxy *root, uint16_t port, uint32_t tag, std::string &error) {
+bool setup_listener(proxy *root, uint16_t port, uint32_t tag, std::string &error) {
     auto l = std::make_unique<net_listener>();
     const proxy_config &conf = root->conf->proxy;
     l->owner = root;
     l->tag = tag;
-    if (net_listen(root->loop, l.get(), conf.listen_addr, port, conf.reuse_port, on_accept, error) != 0)
+    int given = net_take_listening(root->given_sockets, port);
+    int rc = given >= 0 ? net_listen_on(root->loop, l.get(), given, on_accept, error)
+                        : net_listen(root->loop, l.get(), conf.listen_addr, port, conf.reuse_port, on_accept, error);
+    if (rc != 0)
         return false;
     log_info("listening",
              {{"address", conf.listen_addr},
               {"port", l->port},
-              {"bucket", tag == shared_port ? std::string_view("by login") : root->buckets[tag]->core.id}});
+              {"bucket", tag == setup_shared_port ? std::string_view("by login") : root->buckets[tag]->core.id}});
     root->listeners.push_back(std::move(l));
     ++root->listeners_open;
     return true;
 }
 
 static bool open_listeners(proxy *root, std::string &error) {
-    if (!add_listener(root, root->conf->proxy.listen_port, shared_port, error))
+    if (!setup_listener(root, root->conf->proxy.listen_port, setup_shared_port, error))
         return false;
     for (auto &pb : root->buckets)
-        if (pb->conf->listen_port != 0 && !add_listener(root, pb->conf->listen_port, pb->core.index, error))
+        if (pb->conf->listen_port != 0 && !setup_listener(root, pb->conf->listen_port, pb->core.index, error))
             return false;
+    for (int unused : root->given_sockets) {
+        log_warn("a socket was given whose port no listener has", {{"descriptor", unused}});
+        close(unused);
+    }
+    root->given_sockets.clear();
     return true;
 }
 
@@ -164,34 +207,26 @@ static tls_verify verify_of(server_tls mode) {
     }
 }
 
-static tls_client_context *shared_server_tls(proxy *root, const bucket_config &conf, std::string &error) {
+bool setup_server_tls(proxy *root, const bucket_config &conf, tls_client_context *&out, std::string &error) {
+    out = nullptr;
+    if (conf.tls == server_tls::disable || conf.mode == pool_mode::passthrough)
+        return true;
     tls_client_options options{verify_of(conf.tls), conf.server_ca_file};
     for (const server_tls_context &known : root->server_tls)
         if (known.verify == options.verify && known.ca_file == options.ca_file)
-            return known.context;
-    tls_client_context *made = tls_client_context_create(options, error);
-    if (made != nullptr)
-        root->server_tls.push_back({options.verify, options.ca_file, made});
-    return made;
-}
-
-static bool open_server_tls(proxy *root, std::string &error) {
-    for (auto &pb : root->buckets) {
-        if (pb->conf->tls == server_tls::disable || pb->conf->mode == pool_mode::passthrough)
-            continue;
-        pb->server_tls = shared_server_tls(root, *pb->conf, error);
-        if (pb->server_tls == nullptr) {
-            error = "bucket " + pb->core.id + ": " + error;
-            return false;
-        }
+            out = known.context;
+    if (out != nullptr)
+        return true;
+    out = tls_client_context_create(options, error);
+    if (out == nullptr) {
+        error = "bucket " + conf.id + ": " + error;
+        return false;
     }
+    root->server_tls.push_back({options.verify, options.ca_file, out});
     return true;
 }
 
-static bool open_tls(proxy *root, std::string &error) {
-    const proxy_config &conf = root->conf->proxy;
-    if (!open_server_tls(root, error))
-        return false;
+bool setup_client_tls(proxy *root, const proxy_config &conf, std::string &error) {
     if (conf.tls == client_tls::disable)
         return true;
     tls_context_options options;
@@ -199,12 +234,21 @@ static bool open_tls(proxy *root, std::string &error) {
     options.key_file = conf.tls_key_file;
     options.self_signed = conf.tls_self_signed_ecdsa ? tls_self_signed::ecdsa : tls_self_signed::rsa;
     options.min_version_13 = conf.tls_min_version_13;
+    if (root->tls != nullptr)
+        return tls_context_reload(root->tls, options, error);
     root->tls = tls_context_create(options, error);
     return root->tls != nullptr;
 }
 
-bool proxy_reload_certificates(proxy *root, std::string &error) {
-    return root->tls == nullptr || tls_context_reload(root->tls, error);
+static bool open_tls(proxy *root, std::string &error) {
+    for (auto &pb : root->buckets)
+        if (!setup_server_tls(root, *pb->conf, pb->server_tls, error))
+            return false;
+    return setup_client_tls(root, root->conf->proxy, error);
+}
+
+bool proxy_reload(proxy *root, std::string &error) {
+    return root->reload(root->reload_user, error);
 }
 
 tds_product_version proxy_server_version(const proxy *root, const proxy_bucket *pb) {
@@ -251,22 +295,18 @@ void proxy_learn_mars(proxy_bucket *pb, bool granted) {
     pb->mars = offer;
 }
 
-// "16.0.4135"; the option table has checked its form.
-static tds_product_version parse_version(const std::string &text) {
-    unsigned part[4] = {16, 0, 0, 0};
-    sscanf(text.c_str(), "%u.%u.%u.%u", &part[0], &part[1], &part[2], &part[3]);
-    return {static_cast<uint8_t>(part[0]), static_cast<uint8_t>(part[1]), static_cast<uint16_t>(part[2]),
-            static_cast<uint16_t>(part[3])};
-}
-
 static void forget_listener(net_listener *l) {
     --static_cast<proxy *>(l->owner)->listeners_open;
 }
 
+// Who is in the kernel's queue is let in first: a connection that nobody accepts would be lost without a word.
 static void close_listeners(proxy *root) {
-    for (auto &l : root->listeners)
-        if (l->fd >= 0)
-            net_listener_close(l.get(), forget_listener);
+    for (auto &l : root->listeners) {
+        if (l->fd < 0)
+            continue;
+        net_listener_empty(l.get());
+        net_listener_close(l.get(), forget_listener);
+    }
 }
 
 // A start that failed half-way: of ours only listeners may be open. The loop runs for their close callbacks.
@@ -278,11 +318,14 @@ static proxy *start_failed(proxy *root) {
     return nullptr;
 }
 
-proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::string &error) {
+proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::vector<int> given_sockets,
+                   std::string &error) {
     auto *root = new proxy;
     root->loop = loop;
     loop->data = &root->clock;
     root->conf = &conf;
+    root->given_sockets = std::move(given_sockets);
+    root->ports_given = !root->given_sockets.empty();
     root->metrics = m;
     root->instance_id = conf.proxy.instance_id;
     root->random.seed(std::random_device{}());
@@ -290,7 +333,7 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
     net_outbox_init(root->outbox, root->relays.batch);
     root->scratch.in.resize(conf.proxy.buffer_high + scratch_slack);
     root->scratch.cipher.resize(scratch_cipher);
-    root->own_version = parse_version(conf.proxy.server_version);
+    setup_own_version(root);
     root->records = login_records_create();
     root->scanner = tsql_scanner_create();
     root->request_reader = tds_request_reader_create(root->scanner);
@@ -303,7 +346,8 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::strin
         return start_failed(root);
     }
     for (uint32_t i = 0; i < conf.buckets.size(); ++i)
-        root->buckets.push_back(make_bucket(root, conf.buckets[i], i));
+        root->buckets.push_back(setup_bucket(root, conf.buckets[i], i));
+    setup_routes(root);
     if (!open_tls(root, error) || !open_listeners(root, error))
         return start_failed(root);
     coord_callbacks callbacks = slots_callbacks(root);
@@ -328,10 +372,12 @@ void proxy_drain(proxy *root, void (*stopped)(void *), void *user) {
     log_info("shutdown: draining",
              {{"sessions", proxy_session_count(root)}, {"timeout_ms", root->conf->proxy.shutdown_timeout}});
     for (auto &pb : root->buckets) {
-        slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
+        slots_deny_newcomers(root, pb.get(), proxy_error::shutdown, "");
         while (client_session *s = list_front(pb->admission))
             session_slot_denied(s, proxy_error::shutdown, "");
     }
+    if (root->conf->proxy.reuse_port || root->ports_given)
+        close_listeners(root); // another process has the ports, or will
     if (root->publish != nullptr)
         root->publish(root->publish_user, root);
 }
@@ -367,11 +413,14 @@ static void coordinator_stopped(void *user) {
 void proxy_drain_tick(proxy *root) {
     if (!root->draining || root->stopping)
         return;
+    session_close_resting(root, nullptr, "shutdown");
     bool overdue = proxy_now(root) >= root->drain_deadline;
     if (proxy_session_count(root) > 0 && !overdue)
         return;
     root->stopping = true;
     close_listeners(root);
+    for (auto &pb : root->buckets)
+        slots_deny_all(root, pb.get(), proxy_error::shutdown, "");
     close_sessions(root);
     close_servers(root);
     proxy_drain_step(root);

@@ -74,6 +74,8 @@ enum class mars_offer : uint8_t { unknown, granted, declined };
 struct proxy_bucket {
     bucket core;
     const bucket_config *conf = nullptr;
+    bool removed = false; // by a reload: nobody comes in any more; it goes with its last connection
+    bool gone = false;    // and has gone; its place is kept, should it be added again
     net_target target;
     bucket_metrics metrics{};
     waiter probe_wait;            // the background probe's place in the queue
@@ -124,6 +126,8 @@ struct server_tls_context {
 struct proxy {
     uv_loop_t *loop = nullptr;
     const config *conf = nullptr;
+    std::vector<proxy_bucket *> routed;        // in the order of conf->buckets
+    std::vector<std::unique_ptr<config>> past; // configurations that removed buckets still point into
     ::metrics *metrics = nullptr;
     coord *coordinator = nullptr;
     tls_context *tls = nullptr;      // the certificate; nullptr: client_tls is disable
@@ -142,6 +146,8 @@ struct proxy {
     std::vector<std::unique_ptr<proxy_bucket>> buckets; // never moves; index = coordinator's bucket number
     std::vector<std::unique_ptr<net_listener>> listeners;
     size_t listeners_open = 0;
+    std::vector<int> given_sockets; // until each has its listener
+    bool ports_given = false;       // by socket activation: they are not ours to close for good
 
     slab<client_session> session_slab;
     slab<server_conn> server_slab;
@@ -170,6 +176,8 @@ struct proxy {
     void (*on_stopped)(void *) = nullptr;
     void *stopped_user = nullptr;
 
+    bool (*reload)(void *user, std::string &error) = nullptr; // reads the files again: main
+    void *reload_user = nullptr;
     void (*publish)(void *user, proxy *) = nullptr; // called about once a second: a new health snapshot may be taken
     void *publish_user = nullptr;
     uint64_t published_at = 0;
@@ -199,13 +207,19 @@ bool proxy_grants_mars(const proxy *p, const proxy_bucket *pb);
 void proxy_learn_mars(proxy_bucket *pb, bool granted);
 // The loop's next turn comes at once.
 void proxy_stay_awake(proxy *p);
-// Reads the certificate files again. False, with the reason in `error`: the old certificate stays.
-[[nodiscard]] bool proxy_reload_certificates(proxy *p, std::string &error);
+
+// Reads the configuration files again and goes by them (proxy/reload.h). False, with the reason in `error`: nothing has
+// changed.
+[[nodiscard]] bool proxy_reload(proxy *p, std::string &error);
+// The bucket's place among those of the configuration; -1: it has been removed.
+int32_t proxy_routed_index(const proxy *p, const proxy_bucket *);
 
 // Sets up buckets, coordinator, listeners. `conf`, `metrics` must outlive it. Null with the reason in `error`.
-proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::string &error);
-// No new sessions (they are answered 50008), waiters too; sessions under way may end by themselves until
-// shutdown_timeout, then they are closed, slots are given back, the instance deregisters and `stopped` is called.
+// `given_sockets`: listening already (socket activation); each is used for the port that it is bound to.
+proxy *proxy_start(uv_loop_t *, const config &conf, ::metrics *, std::vector<int> given_sockets, std::string &error);
+// No new sessions: they are answered 50008, or find the port closed where another process has it. Sessions at rest are
+// closed; requests and transactions under way may end until shutdown_timeout, then the rest is closed, slots are given
+// back, the instance deregisters and `stopped` is called.
 void proxy_drain(proxy *, void (*stopped)(void *user), void *user);
 // The drain's deadline is now.
 void proxy_drain_now(proxy *);

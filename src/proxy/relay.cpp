@@ -15,7 +15,7 @@ static constexpr uint32_t slice_size = 8192; // bytes for each of them: TDS pack
 void relay_pool_init(relay_pool &pool, size_t high, size_t low, bool with_ring) {
     pool.scratch.resize(high);
     pool.low = low;
-    pool.slices.resize(batch_depth * slice_size);
+    pool.slices.reset(new uint8_t[batch_depth * slice_size]); // not zeroed: only what is used becomes resident
     pool.later.reserve(batch_depth);
     pool.reads.reserve(batch_depth);
     pool.writes.reserve(batch_depth);
@@ -242,14 +242,14 @@ bool relay_later(relay_pool &pool, relay_direction &d) {
 }
 
 static relay_direction *&direction_of(relay_pool &pool, const net_batch_op &op) {
-    return pool.later[static_cast<size_t>(op.data - pool.slices.data()) / slice_size];
+    return pool.later[static_cast<size_t>(op.data - pool.slices.get()) / slice_size];
 }
 
 static void receive_all(relay_pool &pool) {
     pool.reads.clear();
     for (size_t i = 0; i < pool.later.size(); ++i)
         if (pool.later[i] != nullptr)
-            pool.reads.push_back({pool.later[i]->from->fd, false, pool.slices.data() + i * slice_size, slice_size, 0});
+            pool.reads.push_back({pool.later[i]->from->fd, false, pool.slices.get() + i * slice_size, slice_size, 0});
     net_batch_run(pool.batch, pool.reads);
 }
 

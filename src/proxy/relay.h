@@ -32,7 +32,7 @@ struct relay_pool {
     net_batch *batch = nullptr;
     std::vector<relay_direction *> later; // nullptr: was dropped meanwhile
     std::vector<net_batch_op> reads, writes;
-    std::vector<uint8_t> slices; // one for each of `later`
+    std::unique_ptr<uint8_t[]> slices; // one for each of `later`; memory that nobody touches before it is needed
     void (*on_moved)(relay_direction *, relay_result, int error, uint64_t bytes_before) = nullptr;
     struct pipe_pair {
         int read_end;

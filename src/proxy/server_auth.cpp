@@ -11,7 +11,9 @@
 #include "proxy/proxy.h"
 #include "proxy/server_login.h"
 #include "proxy/server_task.h"
+#include "proxy/sharing.h"
 #include "proxy/slots.h"
+#include "tds/error_number.h"
 #include "tds/login7_build.h"
 
 static constexpr uint8_t logins_lost_max = 3; // tries of a login that the server hangs up on
@@ -41,6 +43,13 @@ static bool multiplexes(const server_conn *c) {
     return c->purpose == server_purpose::dedicated && c->client->talk->mars != nullptr;
 }
 
+// The server tells then of changes to the session's state, and of state that no session could be given elsewhere.
+static void ask_for_session_state(const server_conn *c, std::vector<uint8_t> &features) {
+    static constexpr uint8_t session_recovery[] = {tds_feature_session_recovery, 0, 0, 0, 0};
+    if (sharing_mode(c->bucket) && c->bucket->conf->session_state)
+        features.insert(features.end(), std::begin(session_recovery), std::end(session_recovery));
+}
+
 static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
     static constexpr uint8_t dedicated_features[] = {tds_feature_fedauth,
                                                      tds_feature_column_encryption,
@@ -56,6 +65,8 @@ static bool build_login7(const server_conn *c, std::vector<uint8_t> &payload) {
     std::vector<uint8_t> features =
         tds_features_keep(c->who->features, dedicated ? std::span<const uint8_t>(dedicated_features)
                                                       : std::span<const uint8_t>(tds_stream_features));
+    if (!dedicated)
+        ask_for_session_state(c, features);
     bool strict = c->bucket->conf->tls == server_tls::strict;
     if (strict || r.version == tds_8_0)
         r.version = strict ? tds_8_0 : tds_7_4;
@@ -188,6 +199,16 @@ static void follow_route(server_conn *c) {
     server_try_again(c, true, "routed");
 }
 
+// Whether the server has said that it has too many workers or sessions, and this connection may be done without: its
+// client gets one that is there already.
+static bool too_many(server_conn *c, const tds_login_notice *error) {
+    if (error == nullptr || tds_error_kind_of(error->number) != tds_error_kind::busy)
+        return false;
+    slots_server_busy(c->root, c->bucket, error->number);
+    bool waits = c->client != nullptr && c->client->need == session_need::request;
+    return c->purpose == server_purpose::pooled && (c->client == nullptr || (waits && c->bucket->core.used > 1));
+}
+
 static void refused(server_conn *c) {
     bool again = server_login_retry(c->login) && !tokens_relayed(c);
     const tds_login_notice *error = tds_login_answer_error(server_login_answer(c->login));
@@ -198,6 +219,13 @@ static void refused(server_conn *c) {
               {"number", error != nullptr ? error->number : 0},
               {"error", error != nullptr ? std::string_view(error->text) : "no reason given"},
               {"again", again}});
+    if (too_many(c, error)) {
+        if (c->client == nullptr)
+            pools_warm_failed(c, "server has too many sessions");
+        else
+            attach_server_busy(c->client);
+        return;
+    }
     if (again) {
         c->refusal = std::make_shared<const tds_login_answer>(server_login_take_answer(c->login));
         server_try_again(c, false, "transient refusal");

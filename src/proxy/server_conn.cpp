@@ -16,6 +16,9 @@
 #include "proxy/sharing.h"
 #include "proxy/slots.h"
 
+// A silent address (the standby of another subnet) is not waited for any longer while there is another.
+static constexpr uint64_t address_patience = 1'000; // ms
+
 static void server_event(net_conn *conn, unsigned events);
 static void server_try(server_conn *c);
 
@@ -142,12 +145,12 @@ static void try_failed(server_conn *c, const char *detail) {
     close_fd(c);
     proxy *root = c->root;
     proxy_bucket *pb = c->bucket;
+    net_target_expire(server_target(c));
     if (c->purpose == server_purpose::probe) {
         owner_failed(c, detail);
         return;
     }
     count_failure(c, detail);
-    net_target_expire(server_target(c));
     if (pb->core.health == server_health::down) {
         server_give_up(c, "connect", detail);
         return;
@@ -158,6 +161,9 @@ static void try_failed(server_conn *c, const char *detail) {
 static void connected(server_conn *c) {
     proxy *root = c->root;
     c->connected = true;
+    c->try_until = 0;
+    if (sockaddr_storage peer{}; net_conn_peer(&c->conn.conn, peer))
+        net_target_prefer(server_target(c), peer);
     switch (c->purpose) {
     case server_purpose::probe: return probe_connected(c);
     case server_purpose::passthrough:
@@ -184,6 +190,7 @@ static bool connect_next(server_conn *c) {
             continue;
         c->has_fd = true;
         c->try_started = uv_hrtime();
+        c->try_until = c->next_address < target->addresses.size() ? proxy_now(c->root) + address_patience : 0;
         net_conn_watch(&c->conn.conn, net_writable);
         return true;
     }
@@ -201,6 +208,16 @@ static void server_try(server_conn *c) {
         c->retry_at = proxy_now(c->root) + c->retry.min;
 }
 
+static void address_failed(server_conn *c, const char *detail) {
+    c->try_until = 0;
+    if (c->next_address < server_target(c)->addresses.size()) {
+        close_fd(c);
+        c->retry_at = proxy_now(c->root); // the next address, once this descriptor has gone
+        return;
+    }
+    try_failed(c, detail);
+}
+
 static void connect_event(server_conn *c) {
     int error = net_connect_result(&c->conn.conn);
     if (error == 0) {
@@ -208,12 +225,7 @@ static void connect_event(server_conn *c) {
         connected(c);
         return;
     }
-    if (c->next_address < server_target(c)->addresses.size()) {
-        close_fd(c);
-        c->retry_at = proxy_now(c->root); // the next address, once this descriptor has gone
-        return;
-    }
-    try_failed(c, strerror(error));
+    address_failed(c, strerror(error));
 }
 
 void server_addresses_ready(proxy *root, net_target *target, int status) {
@@ -352,6 +364,8 @@ static void deadline_passed(server_conn *c) {
 }
 
 static void retry_tick(server_conn *c, uint64_t now) {
+    if (c->try_until != 0 && now >= c->try_until)
+        return address_failed(c, "no answer");
     if (c->retry_at == 0 || now < c->retry_at || c->has_fd || c->closing_fd)
         return;
     if (c->bucket->core.health == server_health::down && c->purpose != server_purpose::probe) {

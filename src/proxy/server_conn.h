@@ -66,6 +66,7 @@ enum class server_task : uint8_t {
     unprepare,    // likewise, or before a request: prepared statements that nobody needs there
     make,         // before a request: a prepared statement that its text names
     begin,        // likewise: the transaction that its client believes to be in
+    put_off,      // behind a request: the next transaction, begun with the end of the last one, waits in the proxy
     cancel,       // the client is gone: attention, drain
     roll_back,    // then its transaction
     reset,        // then all the rest
@@ -80,6 +81,7 @@ struct server_conn {
     uint64_t id = 0;
     uint64_t deadline = 0;    // connecting to working: give up; closing: release anyway
     uint64_t retry_at = 0;    // connecting, between two tries
+    uint64_t try_until = 0;   // connecting, and there is another address to be tried then; 0: none
     uint64_t try_started = 0; // uv_hrtime of the try under way, for the latency
     backoff retry;
     uint16_t next_address = 0;

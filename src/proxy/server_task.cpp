@@ -26,7 +26,8 @@ static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is
 static const char *task_name(server_task task) {
     static constexpr const char *names[] = {"none",    "capability",   "identity", "check",     "keep",
                                             "prepare", "client reset", "ask",      "procedure", "unprepare",
-                                            "make",    "begin",        "cancel",   "roll back", "reset"};
+                                            "make",    "begin",        "put off",  "cancel",    "roll back",
+                                            "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -83,6 +84,7 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
         return track_values_select().append(";").append(
             prepared_make_batch(*c->client->talk->shared->prepared->needed, c->settings->database));
     case server_task::begin: return begin_batch(c->client);
+    case server_task::put_off: return "ROLLBACK TRANSACTION";
     case server_task::roll_back: return roll_back_batch(c);
     case server_task::reset: return reset_batch(c);
     case server_task::cancel:
@@ -266,6 +268,17 @@ static void asked(server_conn *c, server_task task) {
     exchange_settled(s);
 }
 
+static void put_off(server_conn *c) {
+    client_session *s = c->client;
+    if (s == nullptr) // it left meanwhile
+        return clean(c);
+    if (!begin_put_off(s))
+        return task_failed(c, "the transaction has not ended", false);
+    server_move(c, server_state::serving);
+    sharing_settle(s);
+    exchange_settled(s);
+}
+
 static void ended_well(server_conn *c, server_task task) {
     switch (task) {
     case server_task::capability: {
@@ -303,6 +316,7 @@ static void ended_well(server_conn *c, server_task task) {
         if (!begin_done(c->client))
             return task_failed(c, "no transaction has begun", false);
         return c->midway ? attach_reset_done(c->client) : attach_go_on(c->client);
+    case server_task::put_off: return put_off(c);
     case server_task::cancel: return clean(c);
     case server_task::roll_back:
         if (c->client != nullptr && c->client_resets)

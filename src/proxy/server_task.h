@@ -3,7 +3,7 @@
 //      after login     capability, identity (once per server and TDS version)
 //      before a client check, keep, roll_back and reset (below TDS 7.2), prepare
 //      between         client_reset
-//      after a request ask, procedure (transaction mode)
+//      after a request ask, procedure, put_off (transaction mode)
 //      after a client  cancel -> roll_back -> reset -> back to the pool
 //
 // While one runs the connection is `working`. Whoever waits for it is told when it ends; never from inside

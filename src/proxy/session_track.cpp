@@ -80,6 +80,8 @@ pin_set track_pins(const session_track &t) {
         pins |= pin_bit(pin_reason::session_state);
     if ((track_state(t) & tsql_handle) || t.handles_unknown || !t.prepared.empty())
         pins |= pin_bit(pin_reason::handle);
+    if (pins == 0 && t.unrecoverable) // of whatever kind: nobody else has seen it
+        pins = pin_bit(pin_reason::session_state);
     return pins;
 }
 
@@ -299,6 +301,12 @@ static void apply_isolation(const tds_request_info &info, bool surely, session_t
         t.doubtful |= tds_option_bit(tds_option::isolation_level);
 }
 
+// A rollback has taken away what was made in the transaction.
+static void look_for_made(session_track &t, bool was_open) {
+    bool ends = was_open && (!t.transaction || t.ask_transaction);
+    t.ask_temps |= ends && !t.temps.empty();
+}
+
 // What a rollback has brought back is looked for; so it is behind a COMMIT, which nobody tells apart here.
 static void look_for_dropped(session_track &t) {
     if (t.transaction || t.dropped_temps.empty())
@@ -321,6 +329,17 @@ static void apply_transaction(const tds_request_info &info, const tds_walk_messa
     t.transaction |= o.in_transaction;
 }
 
+// The server tells of a change that the request's text does not explain: a procedure's, or one that was not seen.
+static void apply_told_change(const tds_request_info &info, const tds_walk_message &m, session_track &t) {
+    const tsql_effect &e = info.effect;
+    bool explained = track_sets(info, m) || m.transaction_seen || e.transactions || !e.marks.empty() ||
+                     !e.temps.empty() || e.drops_temps || !e.cursors.empty() || e.deallocates || e.doubtful != 0;
+    if (!m.session_state_seen || (explained && !e.calls))
+        return;
+    doubt_options(t, readable_set());
+    t.ask_database = true;
+}
+
 bool track_sets(const tds_request_info &info, const tds_walk_message &m) {
     return m.database_seen || m.language_seen || info.effect.sets_language || !info.effect.sets.empty() ||
            info.tm_isolation != 0;
@@ -341,7 +360,11 @@ void track_request(session_track &t, const tds_request_info &info, const tds_wal
     }
     apply_calls(info, m, surely, t);
     apply_isolation(info, surely, t, settings);
+    bool was_open = t.transaction;
     apply_transaction(info, m, o, t);
+    look_for_made(t, was_open);
+    apply_told_change(info, m, t);
+    t.unrecoverable = o.unrecoverable;
     look_for_dropped(t);
 }
 

@@ -63,7 +63,8 @@ struct session_track {
 
     // To be asked.
     bool ask_transaction = false, ask_temps = false, ask_cursors = false;
-    bool ask_database = false; // and the language: no token told where a USE or SET LANGUAGE led
+    bool unrecoverable = false; // the server says that a session like this could not be had elsewhere
+    bool ask_database = false;  // and the language: no token told where a USE or SET LANGUAGE led
     tds_option_set doubtful = 0;
     std::vector<std::string> procedures; // called, and not known to leave nothing behind
 };
@@ -74,6 +75,7 @@ struct track_outcome {
     bool announced = false;      // the connection announces transactions that text begins
     bool in_transaction = false; // as the tokens say
     bool implicit = false;       // IMPLICIT_TRANSACTIONS is or may be ON
+    bool unrecoverable = false;  // by SESSIONSTATE, where the server sends it
     bool inner_outlives = false; // what a text that is run by an RPC sets may outlive it
 };
 

@@ -102,12 +102,15 @@ void sharing_place(client_session *s, std::span<const uint8_t> in, bool resets) 
         return;
     shared_session &sh = *s->talk->shared;
     bool calls = !sh.request->heads.empty(), values = !sh.request->effect.last_uses.empty();
-    bool handles = prepared_by_text(s), translates = begin_translates(s);
-    if (sh.reader || (!calls && !values && !handles && !translates))
+    bool handles = prepared_by_text(s), translates = begin_translates(s), next = sh.request->tm_begins;
+    if (sh.reader || (!calls && !values && !handles && !translates && !next))
         return;
     std::vector<uint8_t> payload = sharing_payload(s, in), placed;
     translates = begin_place(s, payload, sh.request->descriptor, sh.request->descriptor_at);
-    translates |= begin_split(s, payload);
+    if (begin_split(s, payload))
+        translates = true;
+    else
+        begin_renews(s, payload);
     begin_note(s, payload);
     bool other = calls && prepared_place(s, payload, resets || s->server->reset_rides, sh.rewritten);
     // The text, if there is a place for something in it, comes before all those calls: it is still where it was.
@@ -357,6 +360,7 @@ void sharing_answered(client_session *s) {
     outcome.announced = server_task_announces(c);
     outcome.in_transaction = c->walker.session.in_transaction;
     outcome.inner_outlives = server_task_inner_outlives(c);
+    outcome.unrecoverable = tds_walk_unrecoverable(c->walker.session);
     track_answer(s, *info, m, outcome);
     begin_answered(s, m.errors == 0 && !outcome.cancelled);
     if (c->walker.session.enlisted)
@@ -473,9 +477,10 @@ void sharing_settle(client_session *s) {
         return;
     }
     pin_set pins = track_pins(t) | (proxy_now(s->root) < sh.held_until ? held : pin_set{0});
-    if (pins == 0 && prepared_untidy(s->server)) {
+    bool put_off = begin_may_be_put_off(s);
+    if (put_off || (pins == 0 && prepared_untidy(s->server))) {
         session_move(s, session_state::settling);
-        server_task_start(s->server, server_task::unprepare);
+        server_task_start(s->server, put_off ? server_task::put_off : server_task::unprepare);
         return;
     }
     if (s->state == session_state::settling)

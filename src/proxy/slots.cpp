@@ -87,6 +87,9 @@ static void on_refused(void *user, uint32_t index, coord_refusal why) {
     bucket_cancel(pb->core, pb->warm_wait); // nobody shall stand behind it
     probe_slot_refused(root, pb);
     pools_make_room(root, pb);
+    if (const waiter *first = slots_first_client(pb);
+        first != nullptr && pb->core.full && pb->core.used < pb->core.ceiling)
+        coord_waiting(root->coordinator, index, proxy_now(root) - first->since);
     bool queueing_off = pb->core.limits.queue_timeout == 0;
     // With queueing off those stay for whom a slot is being taken over.
     while (!queueing_off || waitq_length(pb->core.queue) > pb->closing) {
@@ -152,7 +155,7 @@ static void on_shrink(void *user, uint32_t index, uint32_t surplus) {
     auto *root = static_cast<proxy *>(user);
     proxy_bucket *pb = bucket_at(user, index);
     if (pb->core.surplus != surplus)
-        log_info("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
+        log_debug("slots to give back", {{"bucket", pb->core.id}, {"surplus", surplus}, {"used", pb->core.used}});
     pb->core.surplus = surplus;
     pools_give_back(pb); // at once: nothing may be attached above a fallback share meanwhile
     ask(root, pb);
@@ -197,7 +200,7 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
 // to.
 static bool may_hand_over(proxy *root, const proxy_bucket *pb) {
     coord_bucket_status status = coord_get_bucket_status(root->coordinator, pb->core.index);
-    return !root->draining && status.count <= status.max && coord_allowed(root->coordinator);
+    return !root->stopping && status.count <= status.max && coord_allowed(root->coordinator);
 }
 
 void slots_release(proxy *root, proxy_bucket *pb) {
@@ -227,16 +230,51 @@ static void tell_waiting(proxy *root, proxy_bucket *pb, uint64_t now) {
     }
 }
 
+static void set_ceiling(proxy *root, proxy_bucket *pb) {
+    coord_set_ceiling(root->coordinator, pb->core.index, pb->core.ceiling);
+}
+
+void slots_server_busy(proxy *root, proxy_bucket *pb, int32_t number) {
+    bool news = bucket_server_busy(pb->core, proxy_now(root));
+    log_fields fields = {
+        {"bucket", pb->core.id}, {"number", number}, {"used", pb->core.used}, {"ceiling", pb->core.ceiling}};
+    if (news)
+        log_warn("server has too many workers or sessions: fewer server connections for a while", fields);
+    else
+        log_debug("server still has too many workers or sessions", fields);
+    set_ceiling(root, pb);
+}
+
+static void ceiling_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
+    if (!bucket_ceiling_tick(pb->core, now))
+        return;
+    if (pb->core.ceiling == UINT32_MAX)
+        log_info("as many server connections as the limit says again", {{"bucket", pb->core.id}});
+    set_ceiling(root, pb);
+    bucket_slot_maybe_free(pb->core);
+}
+
 void slots_tick(proxy *root, proxy_bucket *pb, uint64_t now) {
     while (waiter *w = waitq_pop_expired(pb->core.queue, now))
         deny(root, pb, w, pb->core.limits.queue_timeout == 0 ? proxy_error::no_slot : proxy_error::queue_timeout, "");
     tell_waiting(root, pb, now);
+    ceiling_tick(root, pb, now);
     ask(root, pb);
 }
 
 void slots_deny_all(proxy *root, proxy_bucket *pb, proxy_error error, const char *detail) {
     while (waiter *w = waitq_pop(pb->core.queue))
         deny(root, pb, w, error, detail);
+}
+
+void slots_deny_newcomers(proxy *root, proxy_bucket *pb, proxy_error error, const char *detail) {
+    for (waiter *w = waitq_head(pb->core.queue), *next = nullptr; w != nullptr; w = next) {
+        next = list_next(pb->core.queue.waiters, *w);
+        if (slots_waiting_for_pool(w) != nullptr)
+            continue;
+        bucket_cancel(pb->core, *w);
+        deny(root, pb, w, error, detail);
+    }
 }
 
 void slots_server_up(proxy *root, proxy_bucket *pb, uint64_t latency_us) {

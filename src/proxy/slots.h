@@ -27,10 +27,14 @@ void slots_release(proxy *, proxy_bucket *);
 void slots_tick(proxy *, proxy_bucket *, uint64_t now);
 // Everybody who waits for this bucket is told.
 void slots_deny_all(proxy *, proxy_bucket *, proxy_error, const char *detail);
+// ... but for requests of sessions that are there already.
+void slots_deny_newcomers(proxy *, proxy_bucket *, proxy_error, const char *detail);
 // The bucket's server answered, or a try to reach it failed: keeps its health, logs what is news, and tells everybody
 // who waits when it goes down.
 void slots_server_up(proxy *, proxy_bucket *, uint64_t latency_us);
 void slots_server_failed(proxy *, proxy_bucket *, const char *detail);
+// The server has answered with an error that means too many workers or sessions: fewer are held for a while.
+void slots_server_busy(proxy *, proxy_bucket *, int32_t number);
 // Counts an outcome.
 void slots_count(proxy_bucket *, slot_outcome);
 // Counts a client session's error (proxy_connection_errors_total). `bucket` may be nullptr.

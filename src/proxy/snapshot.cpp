@@ -35,6 +35,7 @@ proxy_snapshot snapshot_take(const proxy *root) {
     if (root->conf->redis.enabled)
         s.components.push_back(redis_component(root));
     for (const auto &pb : root->buckets)
-        s.components.push_back(bucket_component(*pb));
+        if (!pb->removed)
+            s.components.push_back(bucket_component(*pb));
     return s;
 }

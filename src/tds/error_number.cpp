@@ -18,7 +18,14 @@ static constexpr error_row rows[] = {
     {976, tds_error_kind::transient},   // availability group: secondary not readable
     {978, tds_error_kind::transient},   // only for read-only intent
     {983, tds_error_kind::transient},   // replica neither primary nor secondary
+    {1807, tds_error_kind::in_use},     // CREATE DATABASE: no exclusive lock on model
+    {3101, tds_error_kind::in_use},     // RESTORE
+    {3702, tds_error_kind::in_use},     // DROP DATABASE
     {4221, tds_error_kind::transient},  // readable secondary waits for row versions
+    {5030, tds_error_kind::in_use},     // ALTER DATABASE, renaming it
+    {5061, tds_error_kind::in_use},     // ... and its options
+    {5064, tds_error_kind::in_use},     // in single-user mode, and somebody is there
+    {5070, tds_error_kind::in_use},     // likewise, a state that others must leave first
     {6005, tds_error_kind::transient},  // shutting down
     {8645, tds_error_kind::transient},  // timeout waiting for memory
     {8651, tds_error_kind::transient},  // low memory

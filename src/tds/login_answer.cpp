@@ -285,7 +285,8 @@ const tds_login_notice *tds_login_answer_error(const tds_login_answer &answer) {
 bool tds_login_answer_transient(const tds_login_answer &answer) {
     return answer.outcome == tds_login_outcome::refused &&
            std::any_of(answer.notices.begin(), answer.notices.end(), [](const tds_login_notice &n) {
-               return is_error(n) && tds_error_kind_of(n.number) != tds_error_kind::permanent;
+               tds_error_kind kind = tds_error_kind_of(n.number);
+               return is_error(n) && (kind == tds_error_kind::transient || kind == tds_error_kind::busy);
            });
 }
 

@@ -21,6 +21,9 @@ static constexpr tds_proc_kind kinds[] = {
     {tds_proc::prepexec_rpc, "sp_prepexecrpc", 1, true, true, true, true, -1},
     {tds_proc::unprepare, "sp_unprepare", -1, false, false, false, false, -1, 1},
     {tds_proc::reset_connection, "sp_reset_connection", -1, false, false, false, true, -1},
+    {tds_proc::datatype_info, "sp_datatype_info", -1, false, false, false, false, -1},
+    {tds_proc::datatype_info, "sp_datatype_info_90", -1, false, false, false, false, -1},
+    {tds_proc::datatype_info, "sp_datatype_info_100", -1, false, false, false, false, -1},
 };
 
 const tds_proc_kind *tds_proc_kind_of(tds_proc proc) {

@@ -23,6 +23,7 @@ enum class tds_proc : uint8_t {
     prepexec_rpc = 14,
     unprepare = 15,
     reset_connection = 100, // by name only: python-tds's pool
+    datatype_info = 101,    // likewise: what types the server has; ODBC's first request on each connection
 };
 
 inline constexpr uint16_t tds_proc_number_max = 15;

@@ -72,6 +72,10 @@ struct tds_walk_session {
     tds_product_version server_version;
     bool login_acknowledged = false;
     uint32_t features = 0; // bit n: feature n (under 32) was acknowledged
+
+    // SESSIONSTATE: bit n of the 256, state n was last told without fRecoverable; all again with ENVCHANGE 18.
+    uint64_t unrecoverable[4] = {};
+    bool recovery_off = false; // by its last sequence number, or a form that is not understood: nothing more is told
 };
 
 // A RETURNVALUE: an output parameter, or what a function returned.
@@ -103,7 +107,6 @@ struct tds_walk_message {
     bool database_seen = false, language_seen = false, collation_seen = false; // ENVCHANGE 1, 2, 7
     bool transaction_seen = false;                                             // any of ENVCHANGE 8 to 12 and 17
     bool session_state_seen = false;
-    bool unrecoverable = false; // a SESSIONSTATE without fRecoverable, or with the last sequence number
     bool has_return_status = false;
     int32_t return_status = 0;
     uint32_t returns_count = 0;                     // RETURNVALUEs
@@ -131,6 +134,11 @@ const char *tds_walk_error_text(tds_walk_error error);
 struct tds_walk_cursor; // of token_walk_steps.h
 enum class tds_step_result : uint8_t;
 
+// The server has said of some state that a session could not be given it elsewhere.
+inline bool tds_walk_unrecoverable(const tds_walk_session &s) {
+    return s.recovery_off || (s.unrecoverable[0] | s.unrecoverable[1] | s.unrecoverable[2] | s.unrecoverable[3]) != 0;
+}
+
 // Everything but options, session and message is the walker's own.
 struct tds_walker {
     tds_walk_options options;
@@ -151,10 +159,11 @@ struct tds_walker {
     bool in_marked = false;       // what was forwarded last is of a token that is marked (tds_walker.token)
     bool cut_clean = false;       // where an error stopped the forwarded stream is between tokens
 
-    uint8_t token = 0;      // current
-    uint8_t feature = 0;    // current of FEATUREEXTACK
-    uint8_t small_have = 0; // bytes of an integer or head cut by a piece's end
-    uint8_t held = 0;       // bytes of what may be an ENVCHANGE 18, not yet forwarded
+    uint8_t token = 0;       // current
+    uint8_t feature = 0;     // current of FEATUREEXTACK
+    bool recoverable = true; // current SESSIONSTATE
+    uint8_t small_have = 0;  // bytes of an integer or head cut by a piece's end
+    uint8_t held = 0;        // bytes of what may be an ENVCHANGE 18, not yet forwarded
     uint8_t small[24] = {};
     uint8_t *gathered = nullptr; // a token cut by a piece's end
     uint32_t gathered_have = 0, gathered_capacity = 0;

@@ -140,7 +140,10 @@ static bool apply_change(tds_walk_session &s, tds_walk_message &m, const tds_env
         m.transaction_seen = true;
         end_transaction(s, change.type);
         return true;
-    case tds_env_reset: m.reset_seen = true; return true;
+    case tds_env_reset:
+        m.reset_seen = true;
+        memset(s.unrecoverable, 0, sizeof s.unrecoverable);
+        return true;
     case tds_env_routing:
     case tds_env_routing_enhanced: return tds_routing_parse(change.type, change.new_value, s.routing);
     default: return true;
@@ -289,7 +292,50 @@ tds_step_result tds_step_featureextack(tds_walker &w, tds_walk_cursor &c) {
     return tds_step_go(w, step_feature_length);
 }
 
-// --- SESSIONSTATE: length, SeqNo, Status, states ---
+// --- SESSIONSTATE: length, SeqNo, Status, (id, length of 1 byte or 0xFF and 4, value) ... ---
+
+static constexpr uint8_t long_state = 0xff; // in place of a length
+
+static tds_step_result step_state(tds_walker &w, tds_walk_cursor &c);
+
+// The token's end is known all the same.
+static tds_step_result state_not_understood(tds_walker &w) {
+    w.session.recovery_off = true;
+    w.skip = w.left;
+    return tds_step_go(w, tds_step_token);
+}
+
+static tds_step_result skip_state(tds_walker &w, uint32_t length) {
+    if (length > w.left)
+        return state_not_understood(w);
+    w.left -= length;
+    w.skip = length;
+    return tds_step_go(w, step_state);
+}
+
+static tds_step_result step_long_state(tds_walker &w, tds_walk_cursor &c) {
+    const uint8_t *p = tds_step_take(w, c, 4);
+    if (p == nullptr)
+        return tds_step_result::more;
+    w.left -= 4;
+    return skip_state(w, get_u32le(p));
+}
+
+static tds_step_result step_state(tds_walker &w, tds_walk_cursor &c) {
+    if (w.left == 0)
+        return tds_step_go(w, tds_step_token);
+    if (w.left < 2)
+        return state_not_understood(w);
+    const uint8_t *p = tds_step_take(w, c, 2);
+    if (p == nullptr)
+        return tds_step_result::more;
+    w.left -= 2;
+    uint64_t bit = uint64_t{1} << (p[0] % 64), &bits = w.session.unrecoverable[p[0] / 64];
+    bits = w.recoverable ? bits & ~bit : bits | bit;
+    if (p[1] != long_state)
+        return skip_state(w, p[1]);
+    return w.left < 4 ? state_not_understood(w) : tds_step_go(w, step_long_state);
+}
 
 tds_step_result tds_step_sessionstate(tds_walker &w, tds_walk_cursor &c) {
     const uint8_t *p = tds_step_take(w, c, 9);
@@ -299,7 +345,8 @@ tds_step_result tds_step_sessionstate(tds_walker &w, tds_walk_cursor &c) {
     if (length < 5 || length > tds_long_token_max)
         return tds_step_fail(w, tds_walk_error::bad_length, tds_token_sessionstate);
     w.message.session_state_seen = true;
-    w.message.unrecoverable |= get_u32le(p + 4) == UINT32_MAX || (p[8] & recoverable) == 0;
-    w.skip = length - 5;
-    return tds_step_go(w, tds_step_token);
+    w.session.recovery_off |= get_u32le(p + 4) == UINT32_MAX;
+    w.recoverable = (p[8] & recoverable) != 0;
+    w.left = length - 5;
+    return tds_step_go(w, step_state);
 }

@@ -130,13 +130,14 @@ void tls_context_destroy(tls_context *context) {
     delete context;
 }
 
-bool tls_context_reload(tls_context *context, std::string &error) {
-    if (context->options.cert_file.empty())
+bool tls_context_reload(tls_context *context, const tls_context_options &options, std::string &error) {
+    if (options.cert_file.empty() && options == context->options)
         return true;
     ctx_pair loaded;
-    if (!make_pair_of(context->options, loaded, error))
+    if (!make_pair_of(options, loaded, error))
         return false;
     std::swap(context->now, loaded);
+    context->options = options;
     return true;
 }
 

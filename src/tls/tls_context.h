@@ -16,6 +16,8 @@ struct tls_context_options {
     std::string key_file = {};  // PEM. Empty: the key is in cert_file
     tls_self_signed self_signed = tls_self_signed::rsa;
     bool min_version_13 = false; // of strict mode; wrapped mode is TLS 1.2 whatever is asked
+
+    bool operator==(const tls_context_options &) const = default;
 };
 
 struct tls_context; // opaque
@@ -25,10 +27,11 @@ struct tls_context; // opaque
 [[nodiscard]] tls_context *tls_context_create(const tls_context_options &options, std::string &error);
 void tls_context_destroy(tls_context *);
 
-// Reads certificate and key files again; engines made from now on show what is in them, engines alive keep what they
-// have. All or nothing: on failure (false, `error` as above) everything stays as it was. A self-signed certificate is
-// kept: true. Tickets of before are no longer known: their clients make a full handshake.
-[[nodiscard]] bool tls_context_reload(tls_context *, std::string &error);
+// Reads certificate and key files again, or others; engines made from now on show what is in them, engines alive keep
+// what they have. All or nothing: on failure (false, `error` as above) everything stays as it was. A self-signed
+// certificate is kept, unless another kind of key is asked for: true. Tickets of before are no longer known: their
+// clients make a full handshake.
+[[nodiscard]] bool tls_context_reload(tls_context *, const tls_context_options &, std::string &error);
 
 // For tls_engine only.
 ssl_ctx_st *tls_context_ssl(const tls_context *, tls_mode mode);

@@ -46,7 +46,7 @@ void bench_client_end(bench_client *c) {
 
 // ---- login -----------------------------------------------------------------------------------------------------
 
-static std::vector<uint8_t> login7(const bench_plan &p) {
+static std::vector<uint8_t> login7(const bench_plan &p, const std::string &database) {
     tds_login7_request r;
     r.flags1 = 0xe0;
     r.flags2 = 0x03;
@@ -55,7 +55,7 @@ static std::vector<uint8_t> login7(const bench_plan &p) {
     r.server_name = "127.0.0.1";
     r.user_name = p.user;
     r.password = p.password;
-    r.database = p.database;
+    r.database = database;
     std::vector<uint8_t> payload;
     if (!tds_login7_build(r, payload))
         bench_die("LOGIN7", "too long");
@@ -115,7 +115,7 @@ static void connected(bench_client *c) {
     o.tls = c->tls;
     o.host = "127.0.0.1";
     o.port = c->b->plan.port;
-    c->login = server_login_create(o, login7(c->b->plan));
+    c->login = server_login_create(o, login7(c->b->plan, c->database.empty() ? c->b->plan.database : c->database));
     c->now = bench_stage::login;
     login_step(c, server_login_result::more);
 }

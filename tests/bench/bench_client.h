@@ -47,6 +47,7 @@ struct bench_client {
     std::vector<uint8_t> answer;   // payload of the last one, complete in `answered`
     uint64_t begun = 0, asked = 0; // hrtime: of bench_client_open, of the last request
     size_t number = 0;             // the caller's
+    std::string database;          // another than the plan's; set before the loop runs
     void (*logged_in)(bench_client *) = nullptr;
     void (*answered)(bench_client *) = nullptr;
     void (*ended)(bench_client *) = nullptr; // the memory is freed behind it; may be nullptr

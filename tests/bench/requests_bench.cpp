@@ -14,6 +14,9 @@
 //      inserts       of ten batches nine SELECT, one INSERTs
 //      settings      point SELECTs of clients of which each has other SETs in force
 //      transactions  BEGIN TRANSACTION, point SELECT, COMMIT TRANSACTION
+//      prepared      sp_execute of a statement that each client has prepared, all the same
+//      moved         the same, of so many different ones that a server connection rarely has the next one
+//      databases     point SELECTs as SQL batches, the clients in the databases tenant_0 ... tenant_7 in turns
 
 #include <algorithm>
 #include <cstdio>
@@ -33,6 +36,7 @@
 #include "tds/token_walk.h"
 #include "tds/utf16.h"
 
+static constexpr size_t databases = 8;
 static constexpr char point_select[] = "SELECT v FROM t WHERE id = 7";
 static constexpr size_t descriptor_at = tds_header_size + 10; // of ALL_HEADERS' transaction descriptor
 static constexpr size_t all_headers_size = 22;
@@ -47,30 +51,66 @@ static message batch(const std::string &sql) {
     return out;
 }
 
-static void put_nvarchar(message &out, const char *text) {
+static void put_nvarchar(message &out, const std::string &text) {
     static constexpr uint8_t type[] = {0x00, 0x00, 0xe7, 0x40, 0x1f, 9, 4, 0xd0, 0, 0x34}; // no name, nvarchar(4000)
     out.insert(out.end(), std::begin(type), std::end(type));
-    put_u16le(out, static_cast<uint32_t>(2 * strlen(text)));
-    tds_utf16_append(text, strlen(text), out);
+    put_u16le(out, static_cast<uint32_t>(2 * text.size()));
+    tds_utf16_append(text.data(), text.size(), out);
+}
+
+static void put_int(message &out, uint32_t value) {
+    for (uint32_t byte : {0x00, 0x26, 4, 4}) // intn
+        put_u8(out, byte);
+    put_u32le(out, value);
+}
+
+// A call of a procedure by its number, its parameters to be appended.
+static message call(uint32_t procedure) {
+    static constexpr uint32_t by_number = 0xffff;
+    message headers = batch("-"), payload(headers.begin() + tds_header_size, headers.end());
+    payload.resize(all_headers_size);
+    put_u16le(payload, by_number);
+    put_u16le(payload, procedure);
+    put_u16le(payload, 0);
+    return payload;
+}
+
+static message sent(const message &payload) {
+    message out;
+    tds_put_message(out, tds_type_rpc, payload, tds_initial_packet_size, 0);
+    return out;
 }
 
 // EXEC sp_executesql N'SELECT v FROM t WHERE id = @id', N'@id int', @id = 7
 static message executesql() {
-    static constexpr uint32_t by_number = 0xffff, sp_executesql = 10;
-    message headers = batch("-"), payload(headers.begin() + tds_header_size, headers.end());
-    payload.resize(all_headers_size);
-    put_u16le(payload, by_number);
-    put_u16le(payload, sp_executesql);
-    put_u16le(payload, 0);
+    message payload = call(10);
     put_nvarchar(payload, "SELECT v FROM t WHERE id = @id");
     put_nvarchar(payload, "@id int");
     put_u8(payload, 3);
     tds_utf16_append("@id", 3, payload);
-    for (uint32_t byte : {0x00, 0x26, 4, 4, 7, 0, 0, 0}) // intn
+    put_int(payload, 7);
+    return sent(payload);
+}
+
+static message prepare(const std::string &text) {
+    message payload = call(11);
+    for (uint32_t byte : {0x00, 0x01, 0x26, 4, 0}) // OUTPUT, intn, NULL
         put_u8(payload, byte);
-    message out;
-    tds_put_message(out, tds_type_rpc, payload, tds_initial_packet_size, 0);
-    return out;
+    put_nvarchar(payload, "@id int");
+    put_nvarchar(payload, text);
+    return sent(payload);
+}
+
+// With a place for the handle.
+static constexpr size_t handle_at = tds_header_size + all_headers_size + 6 + 5;
+
+static message execute() {
+    message payload = call(12);
+    for (uint32_t value : {0, 7}) {
+        put_u8(payload, 0); // no name
+        put_int(payload, value);
+    }
+    return sent(payload);
 }
 
 // What a driver or an application sets once, another value for each of the clients.
@@ -84,6 +124,8 @@ struct request_mix {
     std::vector<message> requests; // asked in turns
     bool in_order = false;         // each client begins with the first
     bool settings = false;         // settings_of before all
+    size_t statements = 0;         // prepared before all; of one: the same for all clients
+    bool databases = false;        // the clients are in different ones
 };
 
 static std::vector<request_mix> make_mixes() {
@@ -94,7 +136,10 @@ static std::vector<request_mix> make_mixes() {
             {"rpc", {executesql()}},
             {"inserts", inserts},
             {"settings", {select}, false, true},
-            {"transactions", {batch("BEGIN TRANSACTION"), select, batch("COMMIT TRANSACTION")}, true}};
+            {"transactions", {batch("BEGIN TRANSACTION"), select, batch("COMMIT TRANSACTION")}, true},
+            {"prepared", {execute()}, false, false, 1},
+            {"moved", {execute()}, false, false, 64},
+            {"databases", {select}, false, false, 0, true}};
 }
 
 static const request_mix &find_mix(const char *name) {
@@ -143,6 +188,8 @@ static void follow_transaction(std::span<const uint8_t> answer, uint64_t &descri
 struct asker_state {
     size_t next = 0; // request of the mix
     uint64_t descriptor = 0;
+    std::vector<uint32_t> handles;   // of what it has prepared
+    size_t statement = 0;            // executed next
     std::vector<size_t> answer_size; // by request; 0: not seen yet
 };
 
@@ -164,6 +211,10 @@ static void ask_next(bench_client *c) {
     asker_state &state = l->states[c->number];
     message request = l->mix->requests[state.next];
     memcpy(request.data() + descriptor_at, &state.descriptor, sizeof state.descriptor);
+    if (!state.handles.empty()) {
+        memcpy(request.data() + handle_at, &state.handles[state.statement], sizeof state.handles[0]);
+        state.statement = (state.statement + 1) % state.handles.size();
+    }
     bench_client_ask(c, request);
 }
 
@@ -211,10 +262,38 @@ static void settings_made(bench_client *c) {
     ask_next(c);
 }
 
+static void prepare_next(bench_client *c) {
+    const asker_state &state = load_of(c)->states[c->number];
+    std::string text = "SELECT v FROM t WHERE id = @id";
+    if (load_of(c)->mix->statements > 1)
+        text.append(" -- ").append(std::to_string(c->number)).append(".").append(std::to_string(state.handles.size()));
+    bench_client_ask(c, prepare(text));
+}
+
+// The RETURNVALUE, an int, ends the answer but for DONEPROC.
+static void prepared(bench_client *c) {
+    static constexpr size_t value = 4, doneproc = 13, least = 8 + value + doneproc;
+    static constexpr uint8_t type[] = {0x26, 4, 4};
+    load *l = load_of(c);
+    check_done(c->answer);
+    const uint8_t *at = c->answer.size() < least ? nullptr : &c->answer[c->answer.size() - doneproc - value];
+    if (at == nullptr || memcmp(at - sizeof type, type, sizeof type) != 0)
+        bench_die("answer", "holds no handle");
+    std::vector<uint32_t> &handles = l->states[c->number].handles;
+    handles.push_back(get_u32le(at));
+    if (handles.size() < l->mix->statements)
+        return prepare_next(c);
+    c->answered = answered_unmeasured;
+    ask_next(c);
+}
+
 static void logged_in(bench_client *c) {
-    c->answered = load_of(c)->mix->settings ? settings_made : answered_unmeasured;
-    if (load_of(c)->mix->settings)
+    const request_mix &mix = *load_of(c)->mix;
+    c->answered = mix.settings ? settings_made : mix.statements > 0 ? prepared : answered_unmeasured;
+    if (mix.settings)
         bench_client_ask(c, settings_of(c->number));
+    else if (mix.statements > 0)
+        prepare_next(c);
     else
         ask_next(c);
 }
@@ -225,6 +304,8 @@ static void open_clients(load &l, size_t count) {
         l.states[i].answer_size.resize(l.mix->requests.size());
         l.clients.push_back(bench_client_open(&l, logged_in, nullptr));
         l.clients[i]->number = i;
+        if (l.mix->databases)
+            l.clients[i]->database = "tenant_" + std::to_string(i % databases);
     }
     uv_run(&l.loop, UV_RUN_DEFAULT);
 }

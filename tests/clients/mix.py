@@ -8,7 +8,8 @@ did before. The programs of the drivers play the plan and compare; they know not
 
 A plan is lines of fields, separated by tabs. Lists of values are separated by US (0x1F), rows by RS (0x1E).
 
-    client      <owner>                             the next lines are for a connection of its own
+    client      <owner> [<database>]                the next lines are for a connection of its own
+    wait        <word>                              says "waiting <word>"; goes on when there is a file <plan>.<word>
     operation   <kind>                              simple, prepared, transaction, procedure, ddl; verify is not counted
     batch       <text> <expected>                   a plain batch, literals and all
     ask         <text> <parameters> <expected>      with parameters @p1, @p2 ..., each once and in this order

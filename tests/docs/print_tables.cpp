@@ -52,7 +52,9 @@ std::string option_lines(option_section section, const std::string &prefix) {
         if (row.section != section || (row.flags & option_later) != 0)
             continue;
         std::string name = code(prefix + row.name) + (row.alias != nullptr ? " (" + code(row.alias) + ")" : "");
-        text += "| " + name + " | " + shown_default(row) + " | " + shown_value(row) + " | " + row.help + " |\n";
+        const char *restart = (row.flags & option_restart) != 0 ? " *(restart)*" : "";
+        text +=
+            "| " + name + " | " + shown_default(row) + " | " + shown_value(row) + " | " + row.help + restart + " |\n";
         if (row.type == option_type::keys)
             text += option_lines(option_section::read_only, std::string(row.name) + ".");
     }
@@ -111,6 +113,39 @@ std::string errors_table() {
     return text;
 }
 
+// Text for roff: its escape character, and what would be a request at the beginning of a line. Code marks go.
+std::string roff(const std::string &text) {
+    std::string out = text.starts_with('.') ? "\\&" : "";
+    for (char c : text) {
+        if (c == '`')
+            continue;
+        if (c == '\\' || c == '-')
+            out += '\\';
+        out += c == '\\' ? 'e' : c;
+    }
+    return out;
+}
+
+std::string man_options(option_section section, const std::string &prefix = "") {
+    std::string text;
+    for (const option_row &row : option_table()) {
+        if (row.section != section || (row.flags & option_later) != 0)
+            continue;
+        text += ".TP\n.B " + roff(prefix + row.name) + "\n";
+        if ((row.flags & option_restart) != 0)
+            text += ".RI ( restart )\n";
+        text += roff(row.help) + " (" + roff(shown_value(row)) + "; default: " + roff(shown_default(row)) + ")\n";
+        if (row.type == option_type::keys)
+            text += man_options(option_section::read_only, std::string(row.name) + ".");
+    }
+    return text;
+}
+
+// The end mark stands in a comment.
+std::string man_block(option_section section) {
+    return man_options(section) + ".\\\" ";
+}
+
 const block blocks[] = {
     {"README.md", "options", options_short},
     {"README.md", "errors", errors_table},
@@ -119,6 +154,10 @@ const block blocks[] = {
     {"docs/configuration.md", "fallback", [] { return options_of(option_section::fallback); }},
     {"docs/configuration.md", "buckets", [] { return options_of(option_section::bucket); }},
     {"docs/configuration.md", "later", options_later},
+    {"docs/man/tdsbouncer.yaml.5", "man-proxy", [] { return man_block(option_section::proxy); }},
+    {"docs/man/tdsbouncer.yaml.5", "man-redis", [] { return man_block(option_section::redis); }},
+    {"docs/man/tdsbouncer.yaml.5", "man-fallback", [] { return man_block(option_section::fallback); }},
+    {"docs/man/tdsbouncer.yaml.5", "man-buckets", [] { return man_block(option_section::bucket); }},
     {"docs/metrics.md", "metrics", metrics_table},
     {"docs/metrics.md", "errors", errors_table},
 };

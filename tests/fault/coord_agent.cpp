@@ -3,11 +3,12 @@
 //   coord-agent --id a1 --redis 127.0.0.1:6379 --bucket b1:50 [--bucket ...] [--tally FILE] [--interval MS] [--ttl MS]
 //               [--read-timeout MS] [--dial-timeout MS] [--prefix P] [--db N] [--user U] [--password P]
 //               [--sentinel HOST:PORT --master NAME] [--divisor N] [--no-fallback] [--local] [--poll MS] [--log LEVEL]
+//               [--fair MS: tells the others when it is refused a slot]
 //   coord-agent --bury FILE PID   takes a dead agent's slots out of the tally (the kernel has closed its connections)
 //
 // Lines: `want B N` goes for N slots of bucket index B more (queued, one want at a time) | `hold B N` wants or releases
 // until N are held | `release B N` | `churn B N` takes and gives back at random, up to N | `obey B 0|1` gives back what
-// shrink asks for (default 1) | `allowed` | `cancel B` |
+// shrink asks for (default 1) | `ceiling B N` | `allowed` | `cancel B` |
 // `stall B MS` blocks the loop, so that what follows in the same write is handled before any timer | `status` (one line
 // of JSON) | `stop`.
 //
@@ -126,6 +127,7 @@ struct agent {
     tally_agent *self = nullptr;
     uint64_t poll_interval = 50;
     bool local = false;
+    bool fair = false;
     bool stopping = false;
     std::string line;
     char chunk[4096];
@@ -161,9 +163,12 @@ static void on_granted(void *user, uint32_t i) {
 }
 
 static void on_refused(void *user, uint32_t i, coord_refusal why) {
-    agent_bucket &b = static_cast<agent *>(user)->buckets[i];
+    agent &a = *static_cast<agent *>(user);
+    agent_bucket &b = a.buckets[i];
     b.wanting = false;
     ++(why == coord_refusal::full ? b.full : b.unavailable);
+    if (a.fair && why == coord_refusal::full)
+        coord_waiting(a.coordinator, i, 1000);
 }
 
 static void on_freed(void *user, uint32_t i) {
@@ -248,6 +253,8 @@ static bool change_goal(agent &a, const std::string &command, unsigned i, unsign
         b.goal = b.held > n ? b.held - n : 0;
     } else if (command == "churn") {
         b.churn = n;
+    } else if (command == "ceiling") {
+        coord_set_ceiling(a.coordinator, i, n);
     } else if (command == "obey") {
         b.obey = n != 0;
         if (b.obey)
@@ -365,6 +372,8 @@ static bool parse_option(agent &a, const std::string &key, const std::string &va
         c.fallback.local_limit_divisor = static_cast<uint32_t>(number);
     else if (key == "--poll")
         a.poll_interval = number;
+    else if (key == "--fair")
+        a.fair = (c.proxy.fairness_interval = number) > 0;
     else if (key == "--log" && log_level_parse(value, level))
         log_configure(level, false, "");
     else if (key == "--tally")

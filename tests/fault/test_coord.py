@@ -42,6 +42,56 @@ def test_waiter_is_woken_by_release(t):
     t.never_above(1)
 
 
+def test_newcomer_gets_its_share(t):
+    """Three instances hold everything and want more; a fourth comes, and in the end all hold the same."""
+    t.redis()
+    options = (*STRICT, "--fair", 100)
+    old = t.agents(3, *options)
+    for agent in old:
+        agent.hold(LIMIT)
+    wait_until(lambda: t.tally.total() == LIMIT and max(a.held() for a in old) - min(a.held() for a in old) <= 1, 10,
+               "equal shares of three")
+    before = [a.bucket()["granted"] for a in old]
+    new = t.agent("a4", *options)
+    new.hold(LIMIT)
+    wait_until(lambda: new.held() >= LIMIT // 4 and t.tally.total() == LIMIT, 10, "a quarter for the fourth")
+    assert all(a.held() <= LIMIT // 4 + 1 for a in (*old, new)), [a.held() for a in (*old, new)]
+    taken_back = sum(a.bucket()["granted"] for a in old) - sum(before)
+    assert taken_back <= 3, f"what was given for the newcomer was taken by others {taken_back} times"
+    t.never_above()
+    t.exact(*old, new)
+    time.sleep(1)  # ten intervals: nothing goes to and fro
+    granted = [a.bucket()["granted"] for a in (*old, new)]
+    time.sleep(1)
+    assert granted == [a.bucket()["granted"] for a in (*old, new)]
+
+
+def test_who_cannot_give_stops_being_asked(t):
+    """A slot that nobody lets go of is not owed for ever: the holder asks for more again once nobody else waits."""
+    t.redis()
+    holder, asker = t.agents(2, *STRICT, "--fair", 100, buckets=("b1:4",))
+    holder.hold(4, obey=False)
+    holder.wait_held(4)
+    asker.hold(1)
+    wait_until(lambda: holder.bucket()["surplus"] == 1, 2, "one slot is asked back")
+    asker.line("hold 0 0")
+    wait_until(lambda: holder.bucket()["surplus"] == 0, 2, "not any more")
+    assert holder.held() == 4
+
+
+def test_ceiling(t):
+    """The upper layer's own limit: nothing is granted above it, though Redis would."""
+    t.redis()
+    a = t.agent("a1")
+    a.line("ceiling 0 3")
+    a.hold(10)
+    a.wait_held(3)
+    wait_until(lambda: a.bucket()["full"] > 3, 2, "refused")
+    assert a.held() == 3
+    a.line("ceiling 0 7")
+    a.wait_held(7)
+
+
 def test_killed_agent_is_reaped(t):
     t.redis()
     a, b = t.agents(2)

@@ -16,7 +16,7 @@ class Scripts:
     def __init__(self, t, settings=None):
         self.redis = t.redis(settings)
         self.text = {n: open(os.path.join(LUA, n + ".lua"), encoding="utf-8").read()
-                     for n in ("acquire", "release", "register", "reap", "audit")}
+                     for n in ("acquire", "release", "register", "reap", "audit", "want")}
 
     def run(self, name, keys, args):
         return self.redis.cmd("EVAL", self.text[name], len(keys), *keys, *args)
@@ -44,6 +44,10 @@ class Scripts:
     def audit(self, inst="i1", token=TOKEN, epoch=1):
         return self.run("audit", [f"proxy:instance:{inst}:heartbeat", "proxy:instances", "proxy:bucket:b1:count"],
                         ["proxy", token, epoch, "b1"])
+
+    def want(self, inst="i1", token=TOKEN, epoch=1, waited=700):
+        return self.run("want", ["proxy:bucket:b1:count", "proxy:bucket:b1:max", f"proxy:instance:{inst}:heartbeat",
+                                 "proxy:instances"], ["b1", "proxy:want:b1", inst, token, epoch, waited, "proxy"])
 
     def state(self):
         """Everything in Redis, to see that a call has changed nothing."""
@@ -143,6 +147,30 @@ def test_scripts_release(t):
     s.register(held=1)
     s.release(0)
     assert listener.read()[0] == "message"  # nothing was published in between
+    listener.close()
+
+
+def test_scripts_want(t):
+    s = Scripts(t)
+    assert s.want() == -3  # never registered
+    s.register(held=4)
+    assert s.want() == -1  # a slot is free
+    s.register(inst="i2", token=OTHER, held=6)
+    s.register(inst="i3", token=OTHER, held=0)
+    listener = listen(s, "proxy:want:b1")
+    before = s.state()
+    assert s.want(epoch=2) == -3 and s.want(token=OTHER) == -3
+    assert s.want() == 1
+    assert listener.read() == ["message", "proxy:want:b1", "i1 4 700 10 i2 6"]
+    assert s.want(inst="i3", token=OTHER, waited=0) == 1
+    message = listener.read()[2].split(" ")
+    assert message[:4] == ["i3", "0", "0", "10"]
+    assert sorted(zip(message[4::2], message[5::2])) == [("i1", "4"), ("i2", "6")]
+    assert s.state() == before
+    s.redis.cmd("DEL", "proxy:instance:i2:heartbeat")  # the dead can give nothing
+    assert s.want() == 1 and listener.read()[2] == "i1 4 700 10"
+    s.redis.cmd("DEL", "proxy:bucket:b1:max")
+    assert s.want() == -1
     listener.close()
 
 

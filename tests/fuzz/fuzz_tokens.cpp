@@ -68,7 +68,8 @@ static void same_message(const tds_walk_message &a, const tds_walk_message &b) {
     require(a.errors == b.errors && a.infos == b.infos && a.first_error == b.first_error);
     require(a.worst_error == b.worst_error && a.worst_error_class == b.worst_error_class);
     require(a.has_done == b.has_done && a.done_status == b.done_status && a.done_rows == b.done_rows);
-    require(a.attentions == b.attentions && a.reset_seen == b.reset_seen && a.unrecoverable == b.unrecoverable);
+    require(a.attentions == b.attentions && a.reset_seen == b.reset_seen &&
+            a.session_state_seen == b.session_state_seen);
     require(a.transaction_seen == b.transaction_seen && a.return_status == b.return_status);
     require(a.dones_with_count == b.dones_with_count && a.last_count == b.last_count && a.calls_done == b.calls_done);
     require(a.returns_count == b.returns_count);

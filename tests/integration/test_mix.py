@@ -24,11 +24,6 @@ STARTED = 3
 PIN_REASONS = "proxy_connections_pinned"
 
 
-def plainest(driver):
-    """The encryption mode that costs least."""
-    return capabilities()[driver]["encrypt"][0]
-
-
 def mix_proxy(t, server, clients, **bucket):
     limit = CONNECTIONS if MODE == "transaction" else clients
     entry = t.bucket("b1", server, max_connections=limit, health_probe="off", **bucket)

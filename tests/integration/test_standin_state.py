@@ -412,3 +412,21 @@ def test_twelve_thousand_connections(t):
     crowd.release()
     crowd.wait_all(timeout=60)
     server.wait_connections(0, timeout=30)
+
+
+@timeout(60)
+def test_many_databases_in_one_session(t):
+    """More than SQLite attaches at once, each again and again, in a transaction and outside of it."""
+    names = [f"many_{n}" for n in range(25)]
+    server = t.sqlserver(args=[word for name in names for word in ("--database", name)])
+    with t.client(server) as client:
+        for name in names:
+            client.query(f"USE {name}; CREATE TABLE dbo.own (name varchar(20)); INSERT INTO dbo.own VALUES (DB_NAME())")
+        for round_ in range(2):
+            for name in names:
+                client.query(f"USE {name}")
+                assert client.query("SELECT name FROM dbo.own").rows == [[name]]
+            client.query("BEGIN TRAN")
+            for name in names[:5]:
+                assert client.query(f"SELECT name FROM {name}.dbo.own").rows == [[name]]
+            client.query(f"UPDATE {names[0]}.dbo.own SET name = 'other'; ROLLBACK")

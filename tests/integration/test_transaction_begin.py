@@ -172,6 +172,101 @@ def test_commit_and_begin_is_split(t, server_is, isolation):
 
 
 @timeout(60)
+@cases(begun=[*SERVERS, "by the transaction manager"], name=["sys.sp_datatype_info_100", "[sys].[sp_datatype_info]"])
+def test_what_types_there_are_may_be_asked_outside(t, begun, name):
+    """Microsoft's ODBC driver asks as soon as it has logged in, with autocommit off behind its first BEGIN, and then sits idle."""
+    manager = begun not in SERVERS
+    _, proxy, client, other, direct = scene(t, "announcing" if manager else begun)
+    seen = {}
+    for one in (client, direct):
+        one.tran(TRAN_BEGIN) if manager else one.query("BEGIN TRAN")
+        answers = [outcome(one.rpc(name, number)) for number in (12, 93)]
+        if one is client:
+            wait_free(proxy, "nothing has been begun for it")
+        answers += [one.query(COUNT).rows, outcome(one.rpc(name, 12)), one.query(COUNT).rows]
+        if one is client:
+            wait_pinned(proxy, "transaction", "it has begun")
+        one.query("ROLLBACK")
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+VALUES = "SELECT @@ROWCOUNT AS r, @@ERROR AS e, @@IDENTITY AS i, SCOPE_IDENTITY() AS s, @@TRANCOUNT AS t"
+
+
+@timeout(60)
+@cases(kind=[TRAN_COMMIT, TRAN_ROLLBACK], isolation=[0, 4], moved=[False, True])
+def test_the_next_transaction_of_one_that_may_be_nested(t, kind, isolation, moved):
+    """As Microsoft's ODBC driver, whose first request is a procedure of its own: it goes to the server as it is, which says that
+    the outermost has ended; the next one is rolled back there and waits in the proxy."""
+    _, proxy, client, other, direct = scene(t, "announcing")
+    for one in (client, direct):
+        one.query("CREATE TABLE dbo.rows (i int IDENTITY(5, 1), n int); ")
+        one.query("CREATE PROCEDURE dbo.put @n int AS INSERT INTO dbo.rows VALUES (@n)")
+    seen = {}
+    for one in (client, direct):
+        answers = []
+        one.tran(TRAN_BEGIN)
+        for n in range(3):
+            assert not one.rpc("dbo.put", n).errors
+            answers.append(one.query("INSERT INTO dbo.rows VALUES (-1); SELECT @@TRANCOUNT AS t").rows)
+            answer = one.tran(kind, begin_next=True, isolation=isolation)
+            answers.append((answer.env_kinds(), numbers(answer)))
+            if one is client:
+                wait_free(proxy, "the next one waits")
+            if one is client and moved:
+                other.query("SET DATEFIRST 3; INSERT INTO dbo.kept VALUES (1); EXEC('SELECT 1 AS n')")
+            answers += [one.query(VALUES).rows, level(one)]
+        answers.append(one.tran(TRAN_COMMIT).env_kinds())
+        answers.append(one.query("SELECT COUNT(*) AS n, @@TRANCOUNT AS t FROM dbo.rows").rows)
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(inner=["EXEC('BEGIN TRAN')", "EXEC dbo.begins", "BEGIN TRAN; SELECT 1 AS n"])
+def test_the_next_transaction_inside_of_another(t, inner):
+    """The commit ends the inner one only, and what was written stays undecided: the session keeps its connection."""
+    _, proxy, client, other, direct = scene(t, "announcing")
+    seen = {}
+    for one in (client, direct):
+        one.query("CREATE PROCEDURE dbo.begins AS BEGIN TRAN")
+        one.tran(TRAN_BEGIN)
+        one.query(IN)
+        one.ask(inner)
+        answers = [one.tran(TRAN_COMMIT, begin_next=True).env_kinds(), one.query(COUNT).rows]
+        if one is client:
+            wait_pinned(proxy, "transaction", "the outer one is open")
+        one.ask("ROLLBACK")
+        answers += [one.query(COUNT).rows, one.query("SELECT n FROM dbo.kept").rows]
+        seen[one] = answers
+    assert seen[client] == seen[direct], f"{seen[client]}\ninstead of\n{seen[direct]}"
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+def test_a_client_that_leaves_while_its_next_transaction_is_put_off(t):
+    """And one that asks at once: the request runs in the transaction, after it."""
+    server, proxy, client, other, _ = scene(t, "announcing")
+    for leaves in (False, True):
+        client.tran(TRAN_BEGIN)
+        client.query(IN)
+        client.query("EXEC('SELECT 1 AS n')")
+        server.set("delay-request", 300)
+        client.tran(TRAN_COMMIT, begin_next=True)
+        server.set("delay-request", 0)
+        if leaves:
+            client.close()
+        else:
+            assert client.query(COUNT).rows == [[1, 1]]
+            assert client.tran(TRAN_ROLLBACK).env_kinds() == [ENV_ROLLBACK]
+    assert other.query("SELECT COUNT(*) AS n, @@TRANCOUNT AS t FROM dbo.kept").rows == [[2, 0]]
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
 @cases(isolation=[0, 4])
 def test_commit_and_begin_on_a_pinned_session(t, isolation):
     """A temp table keeps the connection: the next transaction begins there with the next request; nested ones count."""

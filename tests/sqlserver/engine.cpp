@@ -234,6 +234,7 @@ static void set_frame(frame &f, session *s, host &h) {
     s->stats.running = true;
     if (s->plans.size() > 256 || s->statements.size() > 256)
         store_forget_plans(s);
+    store_make_room(s);
 }
 
 static void finish_request(frame &f) {

@@ -54,7 +54,7 @@ const char usage[] =
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
     "  --route-read-only        ... only one with read-only intent\n"
-    "  --feature-acks LIST      features acknowledged when asked for: ids in hex, 04,09,0A,0D,0E,... or none (0A);\n"
+    "  --feature-acks LIST      features acknowledged when asked for: ids in hex, 04,09,0A,0D,0E,... or none (01,0A);\n"
     "                           01: SESSIONSTATE tokens tell of every change of the session's state\n"
     "  --encrypt-column NAME|off   with 04: result columns of this name are encrypted\n"
     "  --classify-column NAME|off  with 09: result columns of this name are classified\n"

@@ -41,7 +41,7 @@ struct server_switches {
     std::string route_host;        // not empty: a login is answered with a routing ENVCHANGE to there
     uint16_t route_port = 0;
     int64_t route_read_only = 0;       // only one with read-only intent
-    std::string feature_acks = "\x0A"; // ids of features that are acknowledged when asked for
+    std::string feature_acks = "\x01\x0A"; // ids of features that are acknowledged when asked for
     std::string encrypt_column;        // its name; encrypted for who negotiated COLUMNENCRYPTION
     std::string classify_column;       // its name; labelled for who negotiated DATACLASSIFICATION
     int64_t utf8_columns = 0;          // char data goes as UTF-8 to who negotiated UTF8_SUPPORT

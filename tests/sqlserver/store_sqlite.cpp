@@ -354,6 +354,20 @@ const std::string &store_attach(session *s, const database &db) {
     return s->attached[key] = schema;
 }
 
+// SQLite attaches ten at most, and a pooled connection may see a hundred.
+void store_make_room(session *s) {
+    static constexpr size_t kept = 8;
+    if (s->attached.size() <= kept || s->trancount > 0 || s->write_open || !s->cursors.empty() ||
+        !s->api_cursors.empty())
+        return;
+    store_forget_plans(s);
+    std::string now = lower(s->db);
+    std::erase_if(s->attached, [&](const auto &a) {
+        return a.first != now &&
+               sqlite3_exec(s->conn, ("DETACH " + a.second).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+    });
+}
+
 bool store_create_file(engine *e, database &db, std::string &error) {
     std::string schema = "n";
     std::string attach =
@@ -365,6 +379,10 @@ bool store_create_file(engine *e, database &db, std::string &error) {
     auto objects = std::make_shared<catalog>();
     bool good = catalog_load(e->setup, schema, *objects, error);
     db.objects = objects;
+    sqlite3 *open = nullptr;
+    if (sqlite3_open(db.file.c_str(), &open) == SQLITE_OK)
+        sqlite3_exec(open, "PRAGMA synchronous=OFF; SELECT COUNT(*) FROM sqlite_schema", nullptr, nullptr, nullptr);
+    db.open.reset(open, sqlite3_close);
     sqlite3_exec(e->setup, "DETACH n", nullptr, nullptr, nullptr);
     return good;
 }

@@ -61,6 +61,7 @@ struct database {
     std::string name, file;
     catalog_ptr objects = std::make_shared<catalog>();
     int64_t created = 0;
+    std::shared_ptr<sqlite3> open; // keeps the WAL, which is slow to make anew for each session that comes along
 };
 
 // Builds the columns and keys of a table. Throws 8111, 1911, 2705, ... Names of unnamed constraints are made up.

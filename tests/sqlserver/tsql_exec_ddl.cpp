@@ -489,6 +489,7 @@ static void drop_database(frame &f, const object_path &path, bool if_exists) {
                 fail(3702, 16, 3, "Cannot drop database \"%s\" because it is currently in use.", db->name.c_str());
             s->attached.erase(found);
         }
+    db->open.reset();
     for (const char *suffix : {"", "-wal", "-shm"})
         unlink((db->file + suffix).c_str());
     e->databases.erase(key);

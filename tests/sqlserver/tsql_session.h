@@ -224,6 +224,7 @@ struct write_scope {
 sqlite3 *store_open(session *s); // the session's connection, opened when first used
 void store_close(session *s);
 const std::string &store_attach(session *s, const database &db);   // the SQLite schema of the database
+void store_make_room(session *s);                                  // between requests: for databases to come
 void store_exec(frame &f, const std::string &sql);                 // waits for locks
 sqlite3_stmt *store_statement(session *s, const std::string &sql); // cached by text, reset and unbound
 bool store_step(frame &f, sqlite3_stmt *st, const plan *p);        // true: a row. Waits for locks, throws sql_error

@@ -274,6 +274,12 @@ void begin_operation(player &p, const std::string &kind) {
     std::this_thread::sleep_for(std::chrono::milliseconds(p.c.opt.think_ms));
 }
 
+void wait_for(player &p, const std::string &word) {
+    say("waiting " + word);
+    while (!std::ifstream(p.c.opt.plan + "." + word))
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+}
+
 void failed(player &p, const mix_step &step) {
     std::lock_guard<std::mutex> guard(p.count->lock);
     p.count->errors++;
@@ -295,6 +301,8 @@ bool connect_together(player &p) {
 void play(const options &opt, const std::vector<mix_step> &steps, tally &count) {
     player p;
     p.c.opt = opt;
+    if (steps[0].size() > 2)
+        p.c.opt.database = steps[0][2];
     p.count = &count;
     if (!connect_together(p))
         return failed(p, {"connect"});
@@ -303,6 +311,8 @@ void play(const options &opt, const std::vector<mix_step> &steps, tally &count) 
             p.owner = step[1];
         } else if (step[0] == "operation") {
             begin_operation(p, step[1]);
+        } else if (step[0] == "wait") {
+            wait_for(p, step[1]);
         } else {
             if (!take_step(p, step))
                 return failed(p, step);

@@ -83,9 +83,14 @@ type client struct {
 	stop context.CancelFunc
 }
 
-func connect() (*client, error) {
-	dsn, err := address(map[string]string{"app name": "client-go", "dial timeout": fmt.Sprint(*loginTimeout),
-		"connection timeout": fmt.Sprint(*timeout)})
+// connect opens a connection to the given database, or to that of the command line.
+func connect(databases ...string) (*client, error) {
+	settings := map[string]string{"app name": "client-go", "dial timeout": fmt.Sprint(*loginTimeout),
+		"connection timeout": fmt.Sprint(*timeout)}
+	for _, name := range databases {
+		settings["database"] = name
+	}
+	dsn, err := address(settings)
 	if err != nil {
 		return nil, err
 	}

@@ -297,6 +297,8 @@ func (p *player) play(steps [][]string) {
 			p.owner = step[1]
 		case "operation":
 			p.operation(step[1])
+		case "wait":
+			p.wait(step[1])
 		default:
 			if err := p.step(step); err != nil {
 				p.failed(step, err)
@@ -314,6 +316,16 @@ func (p *player) operation(kind string) {
 		p.count.lock.Unlock()
 	}
 	time.Sleep(time.Duration(*think) * time.Millisecond)
+}
+
+func (p *player) wait(word string) {
+	say("waiting %s", word)
+	for {
+		if _, err := os.Stat(*planFile + "." + word); err == nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 // readPlan returns the fields of the steps of each connection.
@@ -335,7 +347,7 @@ func readPlan(path string) (connections [][][]string, err error) {
 func playOne(count *tally, steps [][]string, connected *sync.WaitGroup) {
 	p := &player{count: count, captured: map[string]string{}, handles: map[string]*sql.Stmt{}}
 	var err error
-	p.client, err = connect()
+	p.client, err = connect(steps[0][2:]...)
 	connected.Done()
 	if err != nil {
 		p.failed([]string{"connect"}, err)

@@ -22,7 +22,7 @@ public final class Client {
     private static final Map<String, String> ARGS = new HashMap<>();
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
 
-    private static synchronized void say(String text) {
+    static synchronized void say(String text) {
         OUT.println(text);
     }
 
@@ -37,11 +37,11 @@ public final class Client {
         return "number=" + error.getErrorCode() + " text=" + text.replaceAll("\\s+", " ").trim();
     }
 
-    private static Connection connectMicrosoft() throws SQLException {
+    private static Connection connectMicrosoft(String database) throws SQLException {
         Properties p = new Properties();
         p.put("user", arg("user", ""));
         p.put("password", arg("password", ""));
-        p.put("databaseName", arg("database", ""));
+        p.put("databaseName", database);
         p.put("loginTimeout", arg("login-timeout", "60"));
         p.put("queryTimeout", arg("timeout", "60"));
         p.put("applicationName", "client-jdbc");
@@ -56,7 +56,7 @@ public final class Client {
         return DriverManager.getConnection("jdbc:sqlserver://" + arg("host", "127.0.0.1") + ":" + arg("port", "1433"), p);
     }
 
-    private static Connection connectJtds() throws SQLException {
+    private static Connection connectJtds(String database) throws SQLException {
         Properties p = new Properties();
         p.put("user", arg("user", ""));
         p.put("password", arg("password", ""));
@@ -65,7 +65,7 @@ public final class Client {
         p.put("appName", "client-jtds");
         p.put("ssl", Map.of("off", "off", "login", "request", "full", "require").get(arg("encrypt", "off")));
         return DriverManager.getConnection("jdbc:jtds:sqlserver://" + arg("host", "127.0.0.1") + ":" + arg("port", "1433")
-            + "/" + arg("database", ""), p);
+            + "/" + database, p);
     }
 
     // The settings that every application must give, the rest as the driver has it.
@@ -81,7 +81,20 @@ public final class Client {
     }
 
     private static Connection connect() throws SQLException {
-        return ARGS.get("driver").equals("jtds") ? connectJtds() : connectMicrosoft();
+        return connect(null);
+    }
+
+    private static Connection connect(String another) throws SQLException {
+        String database = another == null ? arg("database", "") : another;
+        return ARGS.get("driver").equals("jtds") ? connectJtds(database) : connectMicrosoft(database);
+    }
+
+    private static Connection connectForMix(String database) throws SQLException {
+        Connection c = connect(database);
+        if (arg("autocommit", "on").equals("off")) {
+            c.setAutoCommit(false);
+        }
+        return c;
     }
 
     private static List<List<Object>> query(Connection c, String sql) throws SQLException {
@@ -260,7 +273,7 @@ public final class Client {
 
     private static boolean mix() throws IOException, InterruptedException {
         boolean[] good = {false};
-        say(Mix.run(ARGS.get("driver"), Client::connect, arg("plan", ""), Long.parseLong(arg("think", "0")), good));
+        say(Mix.run(ARGS.get("driver"), Client::connectForMix, arg("plan", ""), Long.parseLong(arg("think", "0")), good));
         return good[0];
     }
 

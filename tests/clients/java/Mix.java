@@ -26,7 +26,8 @@ final class Mix {
 
     /** How Client connects. */
     interface Connector {
-        Connection connect() throws SQLException;
+        /** `database`: null where it is the program's. */
+        Connection connect(String database) throws SQLException;
     }
 
     /** What all connections count together. */
@@ -92,15 +93,19 @@ final class Mix {
         private final Connection connection;
         private final Tally tally;
         private final long think;
+        private final String plan;
+        private final boolean autocommit;
         private final Map<String, String> captured = new HashMap<>();
         private final Map<String, PreparedStatement> prepared = new HashMap<>();
         private final Map<String, Savepoint> savepoints = new HashMap<>();
         private String owner = "";
 
-        Player(Connection connection, Tally tally, long think) {
+        Player(Connection connection, Tally tally, long think, String plan) throws SQLException {
             this.connection = connection;
             this.tally = tally;
             this.think = think;
+            this.plan = plan;
+            this.autocommit = connection.getAutoCommit();
         }
 
         private String text(String text) {
@@ -234,7 +239,7 @@ final class Mix {
                 connection.rollback();
             }
             savepoints.clear();
-            connection.setAutoCommit(true);
+            connection.setAutoCommit(autocommit);
         }
 
         private void step(String[] step) throws SQLException {
@@ -255,6 +260,13 @@ final class Mix {
             }
         }
 
+        private void await(String word) throws InterruptedException {
+            Client.say("waiting " + word);
+            while (!Files.exists(Path.of(plan + "." + word))) {
+                Thread.sleep(200);
+            }
+        }
+
         private void operation(String kind) throws InterruptedException {
             if (!kind.equals("verify")) {
                 tally.operation(kind);
@@ -268,6 +280,8 @@ final class Mix {
                     owner = step[1];
                 } else if (step[0].equals("operation")) {
                     operation(step[1]);
+                } else if (step[0].equals("wait")) {
+                    await(step[1]);
                 } else {
                     try {
                         step(step);
@@ -293,10 +307,11 @@ final class Mix {
         return connections;
     }
 
-    private static void playOne(Connector how, List<String[]> steps, Tally tally, long think, CountDownLatch connecting) {
+    private static void playOne(Connector how, List<String[]> steps, Tally tally, long think, String plan,
+            CountDownLatch connecting) {
         Connection connection = null;
         try {
-            connection = how.connect();
+            connection = how.connect(steps.get(0).length > 2 ? steps.get(0)[2] : null);
             tally.connected();
         } catch (SQLException | RuntimeException error) {
             tally.error("connect: " + error);
@@ -307,7 +322,7 @@ final class Mix {
         }
         try (Connection c = connection) {
             connecting.await(); // none begins before all are connected
-            new Player(c, tally, think).play(steps);
+            new Player(c, tally, think, plan).play(steps);
         } catch (SQLException | InterruptedException error) {
             tally.error("close: " + error);
         }
@@ -320,7 +335,7 @@ final class Mix {
         CountDownLatch connecting = new CountDownLatch(connections.size());
         List<Thread> threads = new ArrayList<>();
         for (List<String[]> steps : connections) {
-            Thread thread = new Thread(() -> playOne(how, steps, tally, think, connecting));
+            Thread thread = new Thread(() -> playOne(how, steps, tally, think, plan, connecting));
             thread.start();
             threads.add(thread);
         }

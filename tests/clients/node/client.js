@@ -21,7 +21,7 @@ class DriverError extends Error {
   }
 }
 
-function settings() {
+function settings(database = args.database) {
   const encrypt = { off: false, full: true, strict: 'strict' }[args.encrypt || 'off'];
   if (encrypt === undefined) throw new DriverError(0, `tedious has no encryption mode ${args.encrypt}`);
   const ca = args['ca-file'] ? { ca: fs.readFileSync(args['ca-file']) } : {};
@@ -30,7 +30,7 @@ function settings() {
     authentication: { type: 'default', options: { userName: args.user, password: args.password } },
     options: {
       port: Number(args.port),
-      database: args.database || undefined,
+      database: database || undefined,
       encrypt,
       trustServerCertificate: !args['ca-file'],
       cryptoCredentialsDetails: ca,
@@ -203,7 +203,7 @@ async function startupOne() {
 }
 
 async function mix() {
-  const good = await scenarioMix({ connect, run, call, canonical, say }, args);
+  const good = await scenarioMix({ connect: (database) => connect(settings(database)), run, call, canonical, say }, args);
   if (!good) process.exitCode = 3;
 }
 

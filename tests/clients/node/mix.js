@@ -21,8 +21,8 @@ function readPlan(path) {
 
 // One connection. `tools` are client.js's: connect, run, call, canonical.
 class Player {
-  constructor(tools, steps, tally, think) {
-    Object.assign(this, { tools, steps, tally, think, captured: new Map(), handles: new Map(), owner: 0 });
+  constructor(tools, steps, tally, think, plan) {
+    Object.assign(this, { tools, steps, tally, think, plan, captured: new Map(), handles: new Map(), owner: 0 });
   }
 
   text(text) {
@@ -79,6 +79,11 @@ class Player {
   async operation([, kind]) {
     if (kind !== 'verify') this.tally.operations[kind] = (this.tally.operations[kind] || 0) + 1;
     if (this.think) await new Promise((resolve) => setTimeout(resolve, this.think));
+  }
+
+  async wait([, word]) {
+    this.tools.say(`waiting ${word}`);
+    while (!fs.existsSync(`${this.plan}.${word}`)) await new Promise((resolve) => setTimeout(resolve, 200));
   }
 
   async batch(step) {
@@ -169,7 +174,7 @@ class Player {
 
   async connect() {
     try {
-      this.connection = await this.tools.connect();
+      this.connection = await this.tools.connect(this.steps[0][2]);
       this.tally.connections += 1;
     } catch (error) {
       this.failed(['connect'], error);
@@ -182,7 +187,7 @@ class Player {
     try {
       for (step of this.steps) {
         await this[step[0]](step);
-        if (step[0] !== 'client' && step[0] !== 'operation') this.tally.requests += 1;
+        if (!['client', 'operation', 'wait'].includes(step[0])) this.tally.requests += 1;
       }
     } catch (error) {
       this.failed(step, error);
@@ -194,7 +199,7 @@ class Player {
 // True when nothing failed and every answer was right.
 async function scenarioMix(tools, args) {
   const tally = { driver: 'tedious', connections: 0, operations: {}, requests: 0, checks: 0, wrong: 0, errors: 0, first: '' };
-  const players = readPlan(args.plan).map((steps) => new Player(tools, steps, tally, Number(args.think || 0)));
+  const players = readPlan(args.plan).map((steps) => new Player(tools, steps, tally, Number(args.think || 0), args.plan));
   await Promise.all(players.map((player) => player.connect())); // none begins before all are connected
   await Promise.all(players.map((player) => player.play()));
   tools.say(JSON.stringify(tally));

@@ -70,16 +70,8 @@ class Odbc(DbApi):
         return self._run("INSERT INTO dbo.test_table (name, value) VALUES (?, ?); "
                          "SELECT CAST(SCOPE_IDENTITY() AS int) AS id", name, value)[0][0]
 
-    def begin(self):
-        self.connection.autocommit = False
-
-    def commit(self):
-        self._guard(self.connection.commit)
-        self.connection.autocommit = True
-
-    def rollback(self):
-        self._guard(self.connection.rollback)
-        self.connection.autocommit = True
+    def set_autocommit(self, on):
+        self.connection.autocommit = on
 
     def parameters(self, text, number):
         return self._run("SELECT ? AS n, ? + 1 AS v", text, number)[0]
@@ -131,7 +123,7 @@ class MssqlPython(Odbc):
         self.module = mssql_python
         mssql_python.pooling(enabled=False)  # close() is to close the connection
         self.connection = self._guard(lambda: mssql_python.connect(
-            _attributes(self.args), autocommit=True, timeout=self.args.login_timeout))
+            _attributes(self.args), autocommit=self.args.autocommit == "on", timeout=self.args.login_timeout))
         self.connection.timeout = self.args.timeout
 
     def connect_by_default(self):
@@ -163,7 +155,7 @@ class Pyodbc(Odbc):
         self.module = pyodbc
         pyodbc.pooling = False
         self.connection = self._guard(lambda: pyodbc.connect(
-            f"DRIVER={{{os.environ['MSODBCSQL']}}};" + _attributes(self.args), autocommit=True,
+            f"DRIVER={{{os.environ['MSODBCSQL']}}};" + _attributes(self.args), autocommit=self.args.autocommit == "on",
             timeout=self.args.login_timeout))
         self.connection.timeout = self.args.timeout
 

@@ -34,7 +34,7 @@ class Pymssql(DbApi):
         a = self.args
         self.connection = self._guard(lambda: pymssql.connect(
             server=a.host, port=str(a.port), user=a.user, password=a.password, database=a.database,
-            login_timeout=a.login_timeout, timeout=a.timeout, charset="UTF-8", tds_version="7.4", autocommit=True))
+            login_timeout=a.login_timeout, timeout=a.timeout, charset="UTF-8", tds_version="7.4", autocommit=a.autocommit == "on"))
 
     def connect_by_default(self):
         a = self.args
@@ -57,16 +57,8 @@ class Pymssql(DbApi):
         sql = "INSERT INTO dbo.test_table (name, value) VALUES (%s, %s); SELECT CAST(SCOPE_IDENTITY() AS int) AS id"
         return self._cursor(sql, (name, value))[0][0]
 
-    def begin(self):
-        self._guard(self.connection.autocommit, False)
-
-    def commit(self):
-        self._guard(self.connection.commit)
-        self._guard(self.connection.autocommit, True)
-
-    def rollback(self):
-        self._guard(self.connection.rollback)
-        self._guard(self.connection.autocommit, True)
+    def set_autocommit(self, on):
+        self._guard(self.connection.autocommit, on)
 
     def parameters(self, text, number):
         return self._cursor("SELECT %s AS n, %d + 1 AS v", (text, number))[0]

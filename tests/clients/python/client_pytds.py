@@ -33,7 +33,7 @@ class PythonTds(DbApi):
 
     def connect(self):
         a = self.args
-        self._connect(login_timeout=a.login_timeout, timeout=a.timeout, autocommit=True)
+        self._connect(login_timeout=a.login_timeout, timeout=a.timeout, autocommit=a.autocommit == "on")
 
     def connect_by_default(self):
         self._connect(autocommit=self.args.autocommit == "on")
@@ -66,16 +66,8 @@ class PythonTds(DbApi):
                 self._guard(cursor.nextset)
             return self._guard(cursor.fetchall)[0][0]
 
-    def begin(self):
-        self._guard(setattr, self.connection, "autocommit", False)
-
-    def commit(self):
-        self._guard(self.connection.commit)
-        self._guard(setattr, self.connection, "autocommit", True)
-
-    def rollback(self):
-        self._guard(self.connection.rollback)
-        self._guard(setattr, self.connection, "autocommit", True)
+    def set_autocommit(self, on):
+        self._guard(setattr, self.connection, "autocommit", on)
 
     def parameters(self, text, number):
         return self._cursor("SELECT %s AS n, %s + 1 AS v", (text, number))[0]

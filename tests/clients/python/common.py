@@ -41,7 +41,7 @@ def arguments(drivers):
     parser.add_argument("--login-timeout", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--timeout", type=int, default=60, metavar="SECONDS", help="of a query")
     parser.add_argument("--ca-file", default="")
-    parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup")
+    parser.add_argument("--autocommit", choices=["on", "off"], default="on", help="startup, mix")
     parser.add_argument("--mars", choices=["on", "off"], default="off", help="ask for multiple active result sets")
     parser.add_argument("--plan", default="", help="mix: the file that run-client made")
     parser.add_argument("--think", type=int, default=0, metavar="MS", help="mix: pause before each operation")

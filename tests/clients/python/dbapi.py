@@ -1,4 +1,5 @@
-"""What the drivers of Python's DB-API share in scenario `mix` (player.py). The class has connection and _guard(function, ...)."""
+"""What the drivers of Python's DB-API share in scenario `mix` (player.py). The class has connection, args, _guard(function, ...) and
+set_autocommit(on)."""
 
 import re
 
@@ -14,6 +15,17 @@ def call_text(procedure, names, output_name):
 
 class DbApi:
     mark = "%s"  # how the driver writes a parameter
+
+    def begin(self):
+        self.set_autocommit(False)
+
+    def commit(self):
+        self._guard(self.connection.commit)
+        self.set_autocommit(self.args.autocommit == "on")
+
+    def rollback(self):
+        self._guard(self.connection.rollback)
+        self.set_autocommit(self.args.autocommit == "on")
 
     def placed(self, text):
         """@p1, @p2 ... as this driver wants them."""

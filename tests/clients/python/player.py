@@ -6,8 +6,10 @@ back(name), call(procedure, names, parameters, output name) -> (rows, output, st
 affected, `-` for neither: what this did is asked for by the next request, so none of the client's own may come between.
 """
 
+import argparse
 import collections
 import json
+import os
 import re
 import threading
 import time
@@ -105,6 +107,11 @@ class Player:
     def do_client(self, step):
         self.owner = int(step[1])
 
+    def do_wait(self, step):
+        say(f"waiting {step[1]}")
+        while not os.path.exists(f"{self.driver.args.plan}.{step[1]}"):
+            time.sleep(0.2)
+
     def do_operation(self, step):
         self.tally.operation(step[1])
         time.sleep(self.driver.args.think / 1000)
@@ -165,7 +172,7 @@ class Player:
                 barrier.wait()  # none begins before all are connected
             for step in self.steps:
                 getattr(self, f"do_{step[0]}")(step)
-                if step[0] not in ("client", "operation"):
+                if step[0] not in ("client", "operation", "wait"):
                     self.tally.add("requests")
             step = ["close"]
             self.driver.close()
@@ -175,11 +182,16 @@ class Player:
             self.tally.add("errors", f"owner {self.owner}: {' '.join(step)}: {error!r}")
 
 
+def arguments_of(args, steps):
+    """With the database of its own that a connection may have."""
+    return argparse.Namespace(**{**vars(args), "database": steps[0][2]}) if len(steps[0]) > 2 else args
+
+
 def scenario_mix(make, args):
     """The exit status."""
     plan, tally = read_plan(args.plan), Tally()
     barrier = threading.Barrier(len(plan))
-    threads = [threading.Thread(target=Player(make(args), steps, tally).play, args=(barrier,)) for steps in plan]
+    threads = [threading.Thread(target=Player(make(arguments_of(args, steps)), steps, tally).play, args=(barrier,)) for steps in plan]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -51,6 +51,7 @@ What `t` makes (all return objects of this package; every process has .pid .runn
                                             .rpc(name or ProcID, *parameters) .tran(TRAN_BEGIN) .send(sql) .attention()
                                             .receive() .session .socket .close(); status=STATUS_RESET on any request
     t.driver(name, target, scenario, encrypt=, **options)   a real driver (tests/clients): .rc .out .error
+    Play(t, name, target, [Plan(1), ...])   a real driver that plays the test's own plan: plan.py
     t.process(argv)                         anything else
     t.certificate()                         (cert file, key file) for localhost, self-signed
     t.cutter(port)                          a TCP relay that can cut connections: see cutter.py
@@ -70,6 +71,7 @@ from .context import Test
 from .crowd import CONNECTING, DONE, FAILED, HELD, REFUSED, Crowd
 from .decorators import cases, full, timeout
 from .metrics import Metrics, promtool_check
+from .plan import Plan, Play, plainest
 from .ports import free_port
 from .process import Process, proc_cpu_seconds, proc_fd_count, proc_rss_kib, proc_state
 from .redis import RedisError, RespConnection

@@ -78,13 +78,13 @@ class Test:
 
     def crowd(self, target, **keys):
         """A Crowd against a SqlServer, Proxy or HAProxy (or a port). Credentials: user=, password=, database=."""
-        crowd = Crowd(getattr(target, "port", target), **{**self._credentials(), **keys})
+        crowd = Crowd(getattr(target, "port", target), **{**self.credentials(), **keys})
         self.closers.append(crowd.close)
         return crowd
 
     def client(self, target, **keys):
         """A raw TdsClient, logged in; closed at the end."""
-        client = TdsClient(getattr(target, "port", target), **{**self._credentials(), **keys})
+        client = TdsClient(getattr(target, "port", target), **{**self.credentials(), **keys})
         self.closers.append(client.close)
         return client
 
@@ -102,14 +102,14 @@ class Test:
         self.closers.append(cutter.close)
         return cutter
 
-    def _credentials(self):
+    def credentials(self):
         server = next((p for p in self.processes if isinstance(p, SqlServer)), None)
         return {"user": server.user, "password": server.password, "database": server.database} if server else {}
 
     def driver(self, driver, target, scenario, encrypt="off", timeout=120, check=False, **options):
         """Runs tests/clients/run-client; see clients.run. Returns .rc, .out, .err, .error (number, text) or None."""
         from .clients import run
-        keys = {**self._credentials(), **options}
+        keys = {**self.credentials(), **options}
         return run(driver, "127.0.0.1", getattr(target, "port", target), scenario, encrypt, timeout=timeout,
                    check=check, build=self.build, **keys)
 

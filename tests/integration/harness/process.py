@@ -23,6 +23,7 @@ class Process:
         self.log_path = log_path
         self.env = {**os.environ, **(env or {})}
         self.cwd = cwd
+        self.pass_fds = ()  # descriptors that it gets
         self.exit_ok = exit_ok
         self.stop_timeout = stop_timeout
         self.child = None
@@ -48,7 +49,7 @@ class Process:
         self.killed = False
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                          env=self.env, cwd=self.cwd, close_fds=True)
+                                          env=self.env, cwd=self.cwd, close_fds=True, pass_fds=self.pass_fds)
 
     def wait_ready(self, ready, timeout=20.0, what="ready"):
         """Waits until ready() is true; fails at once if the process ends meanwhile."""

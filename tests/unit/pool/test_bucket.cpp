@@ -215,6 +215,42 @@ static void random_model(void **) {
     }
 }
 
+// "Too many workers": one fewer than are held, and what has too many gives them up, for a while.
+static void busy_server_lowers_the_ceiling_for_a_while(void **) {
+    bucket b = make(10, 1000);
+    b.max = 20;
+    b.used = 10;
+    assert_true(bucket_server_busy(b, 0)); // the tenth's login was refused
+    assert_int_equal(b.ceiling, 9);
+    assert_true(bucket_above_ceiling(b, 0));
+    assert_false(bucket_above_ceiling(b, 1)); // that connection is closing
+    waiter w;
+    assert_int_equal(bucket_request(b, w, 0), bucket_verdict::wait);
+    assert_null(bucket_slot_free(b, true)); // its slot is not for the next one
+    assert_false(bucket_server_busy(b, 5'000));
+    assert_int_equal(b.ceiling, 8);
+    assert_null(bucket_slot_free(b, true));
+    assert_int_equal(b.used, 8);
+    assert_ptr_equal(bucket_slot_free(b, true), &w); // below it slots are handed over as ever
+    assert_false(bucket_ceiling_tick(b, 14'999));
+    for (uint32_t expected : {9U, 10U, 11U, 12U, 13U, 14U, 15U, 16U, 18U}) {
+        assert_true(bucket_ceiling_tick(b, b.ceiling_at));
+        assert_int_equal(b.ceiling, expected);
+    }
+    assert_true(bucket_ceiling_tick(b, b.ceiling_at));
+    assert_int_equal(b.ceiling, UINT32_MAX);
+    assert_false(bucket_ceiling_tick(b, UINT64_MAX));
+}
+
+static void busy_server_keeps_one_slot(void **) {
+    bucket b = make(10, 1000);
+    for (uint32_t used : {1U, 0U, 2U}) {
+        b.used = used;
+        (void)bucket_server_busy(b, 0);
+        assert_int_equal(b.ceiling, 1);
+    }
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(head_asks_once),
@@ -223,6 +259,8 @@ int main() {
         cmocka_unit_test(queueing_off_denies_everybody_on_refusal),
         cmocka_unit_test(freed_slot_goes_to_the_oldest_waiter_without_asking),
         cmocka_unit_test(surplus_slots_are_not_handed_over),
+        cmocka_unit_test(busy_server_lowers_the_ceiling_for_a_while),
+        cmocka_unit_test(busy_server_keeps_one_slot),
         cmocka_unit_test(grant_without_waiter_goes_back),
         cmocka_unit_test(server_goes_down_after_failures_in_a_row_only),
         cmocka_unit_test(backoff_doubles_up_to_its_end_and_jitters_down),

@@ -323,8 +323,32 @@ static void the_one_idle_longest_comes_first_where_homes_matter(void **) {
     pool_set_clear(set);
 }
 
+// Whatever its age: an idle one goes at once, a busy one when it comes back.
+static void expired_members_go(void **) {
+    pool_set set;
+    server_pool *pool = pool_obtain(set, "a", 0);
+    pool_member idle, busy, other;
+    for (pool_member *m : {&idle, &busy, &other})
+        pool_add(pool, *m, pool_member_state::busy, 0, 0);
+    assert_true(pool_put_idle(idle, 10));
+    assert_true(pool_put_idle(other, 10));
+    assert_null(pool_set_expired(set, 20));
+    pool_expire(idle);
+    pool_expire(busy);
+    assert_true(pool_expired(idle, 20) && !pool_expired(other, 20));
+    assert_ptr_equal(pool_take_idle(pool, nullptr, pool_match::any, 20), &other);
+    assert_ptr_equal(pool_set_expired(set, 20), &idle);
+    pool_remove(idle);
+    assert_null(pool_set_expired(set, 20));
+    assert_false(pool_put_idle(busy, 20));
+    pool_remove(busy);
+    pool_remove(other);
+    pool_set_clear(set);
+}
+
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(expired_members_go),
         cmocka_unit_test(pools_are_found_by_key),
         cmocka_unit_test(equal_state_is_preferred_and_used_last_first),
         cmocka_unit_test(counts_follow_the_states),

@@ -81,6 +81,7 @@ static void bucket_by_name_then_default(void **) {
     for (const bucket_config &c : conf.buckets) {
         root.buckets.push_back(std::make_unique<proxy_bucket>());
         root.buckets.back()->conf = &c;
+        root.routed.push_back(root.buckets.back().get());
     }
     auto chosen = [&root](const char *name) {
         greeting g;

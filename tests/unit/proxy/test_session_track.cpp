@@ -415,8 +415,66 @@ static void a_language_may_leave_the_first_day_alone(void **) {
     assert_true(f.track.doubtful == tds_option_bit(tds_option::datefirst));
 }
 
+// SESSIONSTATE: what the text does not explain is read back.
+static void told_changes_are_read_back(void **) {
+    tds_walk_message told = answer();
+    told.session_state_seen = true;
+    tsql_effect calls;
+    calls.calls = true;
+    for (const tsql_effect &e : {tsql_effect(), calls}) {
+        fixture f;
+        request(f, batch(e));
+        assert_false(track_asks(f.track));
+        request(f, batch(e), told);
+        assert_true(track_asks(f.track) && f.track.ask_database && f.track.doubtful != 0);
+        assert_int_equal(track_pins(f.track), 0);
+    }
+    fixture explained;
+    request(explained, batch(setting(tds_option::nocount, "ON")), told);
+    assert_false(track_asks(explained.track));
+}
+
+// Nobody has seen what it is, but the server says that a session like this cannot be had elsewhere.
+static void unrecoverable_state_pins(void **) {
+    fixture f;
+    f.outcome.unrecoverable = true;
+    request(f, batch({}));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+    f.outcome.in_transaction = true; // that explains it
+    request(f, batch({}));
+    assert_int_equal(track_pins(f.track), pin_bit(reason::transaction));
+    f.outcome.in_transaction = f.outcome.unrecoverable = false;
+    request(f, batch({}));
+    assert_int_equal(track_pins(f.track), 0);
+}
+
+// A #table made in a transaction is gone with its rollback: looked for when the transaction ends.
+static void temps_are_looked_for_when_a_transaction_ends(void **) {
+    for (bool announced : {true, false}) {
+        fixture f;
+        f.outcome.announced = announced;
+        f.outcome.in_transaction = true;
+        tsql_effect made;
+        made.temps = {"#t"};
+        made.transactions = true;
+        request(f, batch(made));
+        f.track.transaction = true;
+        f.track.ask_transaction = false;
+        request(f, batch({}));
+        assert_false(f.track.ask_temps);
+        f.outcome.in_transaction = false;
+        tsql_effect ends;
+        ends.transactions = true;
+        request(f, batch(ends));
+        assert_true(f.track.ask_temps);
+    }
+}
+
 int main() {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(temps_are_looked_for_when_a_transaction_ends),
+        cmocka_unit_test(told_changes_are_read_back),
+        cmocka_unit_test(unrecoverable_state_pins),
         cmocka_unit_test(what_can_be_replayed_pins_nobody),
         cmocka_unit_test(what_ends_with_a_text_leaves_nothing),
         cmocka_unit_test(a_language_may_leave_the_first_day_alone),

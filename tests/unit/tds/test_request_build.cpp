@@ -77,6 +77,8 @@ static void test_error_numbers(void **) {
         assert_int_equal(tds_error_kind_of(number), tds_error_kind::busy);
     for (int32_t number : {701, 921, 17187, 18401, 40197, 40613, 49918, 49920, 42109, 4221})
         assert_int_equal(tds_error_kind_of(number), tds_error_kind::transient);
+    for (int32_t number : {1807, 3101, 3702, 5030, 5061, 5064, 5070})
+        assert_int_equal(tds_error_kind_of(number), tds_error_kind::in_use);
     for (int32_t number : {18456, 4060, 911, 18486, 18488, 17828, 0, -1, INT32_MAX, 49921, 700, 702})
         assert_int_equal(tds_error_kind_of(number), tds_error_kind::permanent);
 }

@@ -161,6 +161,11 @@ static void test_procedures_by_name(void **) {
         assert_string_equal(k.calls.at(0).c_str(), name);
     }
     assert_int_equal(read_call(by_name("sp_reset_connection")).info.calls.at(0).proc, tds_proc::reset_connection);
+    for (const char *name : {"[sys].sp_datatype_info_100", "sp_datatype_info_90", "sp_datatype_info"}) {
+        auto types = read_call(by_name(name));
+        assert_int_equal(types.info.calls.at(0).proc, tds_proc::datatype_info);
+        assert_false(types.info.effect.calls || types.info.effect.writes || types.info.effect.transactions);
+    }
     for (uint8_t number = 1; number <= 15; ++number) {
         auto proc = static_cast<tds_proc>(number);
         assert_int_equal(tds_proc_find(tds_proc_kind_of(proc)->name), proc);

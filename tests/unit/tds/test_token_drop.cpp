@@ -70,7 +70,7 @@ static void test_dropped_tokens_are_noted(void **) {
     tds_walk_init(w, dropping(true, true));
     bytes payload = reset_token + session_state(0, {1, 2, 3}) + done(0), forwarded;
     assert_true(feed_message(w, payload, {payload.size()}, forwarded));
-    assert_true(w.message.reset_seen && w.message.session_state_seen && w.message.unrecoverable);
+    assert_true(w.message.reset_seen && w.message.session_state_seen && tds_walk_unrecoverable(w.session));
     assert_int_equal(w.message.bytes, payload.size());
     assert_int_equal(forwarded.size(), 13);
 }

@@ -220,17 +220,41 @@ static void test_attentions_are_counted(void **) {
     assert_int_equal(f.w.message.attentions, 0);
 }
 
+// Of each state the last word counts; a reset takes all back.
 static void test_session_state(void **) {
     fixture f;
-    assert_true(f.feed(session_state(1, {1, 1, 9}) + done(0)));
+    bytes long_value{7, 0xff, 44, 1, 0, 0};
+    long_value.resize(long_value.size() + 300);
+    assert_true(f.feed(session_state(1, bytes{1, 1, 9} + long_value) + done(0)));
     assert_true(f.w.message.session_state_seen);
-    assert_false(f.w.message.unrecoverable);
-    assert_true(f.feed(session_state(0, {1, 1, 9}) + done(0)));
-    assert_true(f.w.message.unrecoverable);
-    assert_true(f.feed(session_state(1, {}, UINT32_MAX) + done(0)));
-    assert_true(f.w.message.unrecoverable);
+    assert_false(tds_walk_unrecoverable(f.w.session));
+    assert_true(f.feed(session_state(0, {1, 1, 9, 200, 0}) + done(0)));
+    assert_true(tds_walk_unrecoverable(f.w.session));
+    assert_true(f.feed(session_state(1, {1, 1, 9}) + done(0)));
+    assert_true(tds_walk_unrecoverable(f.w.session)); // 200 is still as it was
     assert_true(f.feed(done(0)));
-    assert_false(f.w.message.session_state_seen || f.w.message.unrecoverable);
+    assert_true(tds_walk_unrecoverable(f.w.session) && !f.w.message.session_state_seen);
+    assert_true(f.feed(session_state(1, {200, 1, 3}) + done(0)));
+    assert_false(tds_walk_unrecoverable(f.w.session));
+    assert_true(f.feed(session_state(0, long_value) + done(0)));
+    assert_true(tds_walk_unrecoverable(f.w.session));
+    assert_true(f.feed(reset_token + done(0)));
+    assert_false(tds_walk_unrecoverable(f.w.session));
+}
+
+// The last sequence number, and forms that nobody knows: never recoverable again, and the stream goes on.
+static void test_session_state_ends(void **) {
+    for (const bytes &states :
+         {bytes{1}, bytes{1, 2, 9}, bytes{1, 0xff, 0, 0}, bytes{1, 0xff, 2, 0, 0, 0, 9}, bytes{1, 1, 9, 4}}) {
+        fixture f;
+        assert_true(f.feed(session_state(1, states) + done(0)));
+        assert_true(f.w.session.recovery_off);
+        assert_true(f.feed(reset_token + session_state(1, {1, 1, 9}) + done(0)));
+        assert_true(tds_walk_unrecoverable(f.w.session));
+    }
+    fixture f;
+    assert_true(f.feed(session_state(1, {}, UINT32_MAX) + done(0)));
+    assert_true(tds_walk_unrecoverable(f.w.session));
 }
 
 static void test_encrypted_column_needs_keys(void **) {
@@ -261,6 +285,7 @@ int main() {
         cmocka_unit_test(test_done_fields),
         cmocka_unit_test(test_attentions_are_counted),
         cmocka_unit_test(test_session_state),
+        cmocka_unit_test(test_session_state_ends),
         cmocka_unit_test(test_encrypted_column_needs_keys),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

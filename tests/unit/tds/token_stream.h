@@ -141,7 +141,7 @@ inline std::string spell(const tds_walker &w) {
     put("status", m.done_status), put("command", m.done_command), put("rows", m.done_rows);
     put("attentions", m.attentions), put("reset", m.reset_seen), put("database", m.database_seen);
     put("language", m.language_seen), put("collation", m.collation_seen), put("tranchange", m.transaction_seen);
-    put("sessionstate", m.session_state_seen), put("unrecoverable", m.unrecoverable);
+    put("sessionstate", m.session_state_seen), put("unrecoverable", tds_walk_unrecoverable(s));
     put("hasstatus", m.has_return_status), put("returnstatus", static_cast<uint32_t>(m.return_status));
     put("counts", m.dones_with_count), put("count", m.last_count), put("calls", m.calls_done);
     put("returns", m.returns_count);

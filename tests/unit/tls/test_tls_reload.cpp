@@ -15,10 +15,12 @@ struct world {
     world() {
         write("before");
         std::string error;
-        context = tls_context_create({.cert_file = file.path}, error);
+        context = tls_context_create(options(), error);
         assert_non_null(context);
     }
     ~world() { tls_context_destroy(context); }
+
+    tls_context_options options() const { return {.cert_file = file.path}; }
 
     void write(const char *name) const {
         pki_cert c = pki_make({.name = name, .alternative = "DNS:db.example"});
@@ -54,7 +56,7 @@ static void test_new_files_are_shown(void **) {
     assert_string_equal(shown(w.context).c_str(), "before");
     w.write("after");
     assert_string_equal(shown(w.context).c_str(), "before");
-    assert_true(tls_context_reload(w.context, error));
+    assert_true(tls_context_reload(w.context, w.options(), error));
     assert_string_equal(shown(w.context).c_str(), "after");
 }
 
@@ -71,7 +73,7 @@ static void test_living_engines_go_on(void **) {
     assert_int_equal(pair_cross(started.client, started.server, SIZE_MAX), tls_result::more);
     for (int i = 0; i < 3; ++i) {
         w.write("after");
-        assert_true(tls_context_reload(w.context, error));
+        assert_true(tls_context_reload(w.context, w.options(), error));
     }
     pair_talk(done, 20000);
     assert_true(pair_shake(started));
@@ -89,7 +91,7 @@ static void test_old_tickets(void **) {
         assert_true(pair_connect(p, client, w.context));
         assert_true(tls_engine_resumed(p.server) == resumed);
     }
-    assert_true(tls_context_reload(w.context, error));
+    assert_true(tls_context_reload(w.context, w.options(), error));
     for (bool resumed : {false, true}) {
         assert_true(pair_connect(p, client, w.context));
         assert_true(tls_engine_resumed(p.server) == resumed);
@@ -100,7 +102,7 @@ static void test_old_tickets(void **) {
 
 static void assert_kept(const world &w, const char *what) {
     std::string error;
-    assert_false(tls_context_reload(w.context, error));
+    assert_false(tls_context_reload(w.context, w.options(), error));
     assert_non_null(strstr(error.c_str(), what));
     assert_non_null(strstr(error.c_str(), w.file.path.c_str()));
     assert_int_equal(ERR_peek_error(), 0);
@@ -124,7 +126,7 @@ static void test_bad_files_change_nothing(void **) {
     assert_kept(w, "No such file or directory");
     w.write("at last");
     std::string error;
-    assert_true(tls_context_reload(w.context, error));
+    assert_true(tls_context_reload(w.context, w.options(), error));
     assert_string_equal(shown(w.context).c_str(), "at last");
 }
 
@@ -135,7 +137,7 @@ static void test_chain_is_sent_in_both_modes(void **) {
     pki_cert leaf = pki_make({.name = "leaf", .alternative = "DNS:db.example", .by = &middle});
     pki_write(w.file, {leaf.cert.get(), middle.cert.get()}, leaf.key.get());
     std::string error;
-    assert_true(tls_context_reload(w.context, error));
+    assert_true(tls_context_reload(w.context, w.options(), error));
     pki_file trust("root.pem");
     pki_write(trust, {root.cert.get()});
     tls_client_context *client = tls_client_context_create({.verify = tls_verify::full, .ca_file = trust.path}, error);
@@ -150,7 +152,7 @@ static void test_self_signed_is_kept(void **) {
     std::string error;
     tls_context *own = tls_context_create({.self_signed = tls_self_signed::ecdsa}, error);
     X509 *before = SSL_CTX_get0_certificate(tls_context_ssl(own, tls_mode::wrapped));
-    assert_true(tls_context_reload(own, error));
+    assert_true(tls_context_reload(own, {.self_signed = tls_self_signed::ecdsa}, error));
     assert_ptr_equal(SSL_CTX_get0_certificate(tls_context_ssl(own, tls_mode::wrapped)), before);
     tls_context_destroy(own);
 }

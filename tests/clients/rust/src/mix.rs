@@ -69,6 +69,7 @@ struct Player<'a> {
     c: Connection,
     tally: &'a Mutex<Tally>,
     think: Duration,
+    plan: &'a str,
     captured: HashMap<String, String>,
     prepared: HashMap<String, String>,
     owner: String,
@@ -239,6 +240,13 @@ impl Player<'_> {
         }
     }
 
+    async fn wait(&self, word: &str) {
+        println!("waiting {word}");
+        while !std::path::Path::new(&format!("{}.{word}", self.plan)).exists() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     async fn operation(&mut self, kind: &str) {
         if kind != "verify" {
             *self.tally.lock().unwrap().operations.entry(kind.to_string()).or_default() += 1;
@@ -252,6 +260,7 @@ impl Player<'_> {
             match step[0].as_str() {
                 "client" => self.owner = step[1].clone(),
                 "operation" => self.operation(&step[1]).await,
+                "wait" => self.wait(&step[1]).await,
                 _ => {
                     self.step(step).await.map_err(|error| (step, error))?;
                     self.tally.lock().unwrap().requests += 1;
@@ -268,8 +277,17 @@ fn failed(tally: &Mutex<Tally>, what: String, error: Failure) {
     tally.remember(format!("{what}: {} {}", error.number, error.text));
 }
 
+/// With the database of its own that a connection may have.
+fn arguments_of(args: &Args, client: &Step) -> Args {
+    let mut own = args.clone();
+    if let Some(database) = client.get(2) {
+        own.0.insert("database".to_string(), database.clone());
+    }
+    own
+}
+
 async fn play_one(args: &Args, steps: &[Step], tally: &Mutex<Tally>, connected: &Barrier) {
-    let connection = connect(args).await;
+    let connection = connect(&arguments_of(args, &steps[0])).await;
     if connection.is_ok() {
         tally.lock().unwrap().connections += 1;
     }
@@ -280,7 +298,7 @@ async fn play_one(args: &Args, steps: &[Step], tally: &Mutex<Tally>, connected: 
     };
     let think = Duration::from_millis(args.number("think", 0).unwrap_or(0));
     let (captured, prepared) = Default::default();
-    let mut player = Player { c, tally, think, captured, prepared, owner: String::new() };
+    let mut player = Player { c, tally, think, plan: args.text("plan", ""), captured, prepared, owner: String::new() };
     if let Err((step, error)) = player.play(steps).await {
         return failed(tally, format!("owner {}: {}", player.owner, step.join(" ")), error);
     }
