@@ -272,7 +272,7 @@ void check_passthrough(checker &k, size_t i) {
 }
 
 constexpr const char *transaction_keys[] = {"server_reset", "opaque_procedures", "pin_procedures", "last_values",
-                                            "session_state"};
+                                            "last_values_hold", "session_state"};
 
 void check_transaction_keys(checker &k, size_t i) {
     if (k.c.buckets[i].mode == pool_mode::transaction)

@@ -51,6 +51,7 @@ struct bucket_config {
     opaque_procedures procedures = opaque_procedures::read;
     std::vector<std::string> pin_procedures; // names or patterns
     bool keep_last_values = true;            // last_values: keep
+    uint64_t last_values_hold = 10'000;
     bool session_state = true;               // session_state: use
     uint32_t max_prepared_per_connection = 256;
     bool defer_begin = true;

@@ -392,6 +392,10 @@ const option_row table[] = {
      .choices = last_values_modes, .target = AT(bucket_config, keep_last_values),
      .help = "Transaction mode: `@@IDENTITY`, `SCOPE_IDENTITY()`, `@@ROWCOUNT` and `@@ERROR` in the next request are "
              "the client's own; `off` saves a batch after writes, for applications that ask in the same request."},
+    {.section = S::bucket, .name = "last_values_hold", .type = T::duration, .default_text = "10s", .max = hour,
+     .target = AT(bucket_config, last_values_hold),
+     .help = "Transaction mode, servers on which an identity cannot be put into another session (Babelfish): how long "
+             "a client keeps its server connection behind a request that may have inserted; 0: not."},
     {.section = S::bucket, .name = "defer_begin", .type = T::boolean, .default_text = "true",
      .target = AT(bucket_config, defer_begin),
      .help = "Transaction mode: a `BEGIN TRAN` alone in its message is answered by the proxy and sent with the next "
@@ -414,8 +418,6 @@ const option_row table[] = {
     {.section = S::read_only, .name = "max_connections", .type = T::number, .min = 1, .max = 100'000,
      .flags = option_required, .target = AT(bucket_config, max_connections),
      .help = "Most server connections to it, over all instances; counted as bucket `<id>.ro`."},
-
-    later(S::bucket, "last_values_hold"),
 };
 // clang-format on
 

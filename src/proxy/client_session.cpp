@@ -373,7 +373,7 @@ static bool limits_hold(const client_session *s) {
         return false;
     if (!s->talk || !sharing_mode(s->bucket))
         return true;
-    return sharing(s) && s->server != nullptr;
+    return sharing(s) && s->server != nullptr && !sharing_only_held(s);
 }
 
 static uint64_t since(const client_session *s) {
@@ -381,10 +381,12 @@ static uint64_t since(const client_session *s) {
 }
 
 static bool pinned(const client_session *s) {
-    return !s->talk || !sharing(s) || s->talk->shared->pins != 0;
+    return !s->talk || !sharing(s) || (s->talk->shared->pins & ~pin_bit(pin_reason::last_values)) != 0;
 }
 
 void session_check_idle(client_session *s, uint64_t now) {
+    if (s->talk)
+        sharing_check_hold(s, now);
     // The server is at work, however long it takes, unless the client does not read what it says.
     if (s->talk && s->talk->awaiting && !s->talk->sending && stream_unsent(&s->client) == 0)
         return;

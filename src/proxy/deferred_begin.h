@@ -32,7 +32,8 @@ struct deferred_begin {
     std::vector<uint8_t> token; // of an ENVCHANGE on its way, whose end is not here yet
 };
 
-// The request has been read, all of it (`in`); the session has no server connection. True: `tokens` answer it.
+// The request has been read, all of it (`in`); the session has no server connection, or one that it keeps for its last
+// values alone. True: `tokens` answer it.
 [[nodiscard]] bool begin_take(client_session *, std::span<const uint8_t> in, std::vector<uint8_t> &tokens);
 // It must begin on its server connection before the request runs there, whether it gets that now or has it. Not for a
 // request that needs no transaction.

@@ -240,7 +240,8 @@ static bool answered_here(client_session *s, std::span<const uint8_t> in, uint8_
     sharing_begin(s, in);
     std::vector<uint8_t> tokens;
     bool whole = !s->talk->shared->reader;
-    bool begins = !known && whole && bits == 0 && s->server == nullptr && begin_take(s, in, tokens);
+    bool idle = s->server == nullptr || sharing_only_held(s);
+    bool begins = !known && whole && bits == 0 && idle && begin_take(s, in, tokens);
     if (!begins && (known || !whole || !prepared_look(s, bits != 0, tokens)))
         return false;
     exchange_swallow(s, std::move(tokens), false);

@@ -172,7 +172,8 @@ std::string prepared_make_batch(const prepared_statement &statement, const std::
     bool elsewhere = statement.database != database;
     std::string sql = elsewhere ? use(statement.database) : "";
     sql.append("DECLARE @tdsbouncer int;EXEC sp_prepare @tdsbouncer OUTPUT,")
-        .append(tds_quote_text(statement.declaration));
+        .append(statement.declaration.empty() ? "NULL"
+                                              : tds_quote_text(statement.declaration)); // N'' fails on Babelfish
     sql.append(",").append(tds_quote_text(statement.statement)).append(";");
     if (elsewhere)
         sql.append(use(database));

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/proxy.h"
+#include "proxy/server_task.h"
 #include "proxy/sharing.h"
 #include "tds/bytes.h"
 #include "tds/handle_text.h"
@@ -140,16 +141,18 @@ static std::vector<prepared_ptr> named_in_text(const shared_session &sh, bytes p
 }
 
 // Statements that the calls execute, and that cannot be prepared by a call where they are not: one that runs in another
-// database, one that runs several times.
+// database, one that runs several times; any on Babelfish, whose sp_prepexec takes no values without names, while
+// sp_execute does.
 static void add_called(client_session *s, std::vector<prepared_ptr> &needed) {
     const shared_session &sh = *s->talk->shared;
     std::vector<prepared_ptr> called;
+    bool all = server_task_inner_outlives(s->server);
     for (const tds_rpc_call &call : sh.request->heads) {
         prepared_ptr statement = call.proc == tds_proc::execute ? statement_of(s, call) : nullptr;
         if (statement == nullptr)
             continue;
         bool again = std::find(called.begin(), called.end(), statement) != called.end();
-        if (again || statement->database != s->talk->settings->database)
+        if (all || again || statement->database != s->talk->settings->database)
             needed.push_back(statement);
         if (!again && called.size() < prepared_handles_max / 16)
             called.push_back(std::move(statement));

@@ -58,6 +58,7 @@ enum class server_purpose : uint8_t {
 enum class server_task : uint8_t {
     none,
     capability,   // does this server announce transactions begun in text?
+    identity,     // if not: can @@IDENTITY be set?
     check,        // SELECT 1, after a pause or for health
     keep,         // its last client's last values, before anything else runs on it
     prepare,      // to the settings of the client

@@ -24,9 +24,10 @@ static constexpr uint64_t task_timeout = 10'000;         // a roll-back or a can
 static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is read: a procedure's definition
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none",         "capability", "check",     "keep",      "prepare",
-                                            "client reset", "ask",        "procedure", "unprepare", "make",
-                                            "begin",        "put off",    "cancel",    "roll back", "reset"};
+    static constexpr const char *names[] = {"none",    "capability",   "identity", "check",     "keep",
+                                            "prepare", "client reset", "ask",      "procedure", "unprepare",
+                                            "make",    "begin",        "put off",  "cancel",    "roll back",
+                                            "reset"};
     return names[static_cast<size_t>(task)];
 }
 
@@ -71,6 +72,7 @@ static std::string check_batch(const server_conn *c) {
 static std::string task_batch(const server_conn *c, server_task task, uint8_t status) {
     switch (task) {
     case server_task::capability: return "BEGIN TRANSACTION;ROLLBACK TRANSACTION";
+    case server_task::identity: return values_try_batch();
     case server_task::check: return check_batch(c);
     case server_task::keep: return values_keep_batch(c, c->client);
     case server_task::prepare: return attach_prepare_batch(c, status & tds_status_reset);
@@ -93,8 +95,8 @@ static std::string task_batch(const server_conn *c, server_task task, uint8_t st
 
 // Those whose answer is read.
 static bool asks(server_task task) {
-    return task == server_task::keep || task == server_task::ask || task == server_task::procedure ||
-           task == server_task::unprepare || task == server_task::make;
+    return task == server_task::identity || task == server_task::keep || task == server_task::ask ||
+           task == server_task::procedure || task == server_task::unprepare || task == server_task::make;
 }
 
 // ---- start -----------------------------------------------------------------------------------------------------
@@ -257,6 +259,14 @@ static void kept(server_conn *c) {
     pools_put(c);
 }
 
+static void tried(server_conn *c) {
+    tds_small_result result;
+    const tds_small_result *read = nullptr;
+    read_rows(c, result, read);
+    values_tried(c, c->task_failed ? nullptr : read);
+    server_auth_ready(c);
+}
+
 static void asked(server_conn *c, server_task task) {
     tds_small_result result;
     const tds_small_result *read = nullptr;
@@ -290,8 +300,11 @@ static void ended_well(server_conn *c, server_task task) {
         c->bucket->announces[announced_class(c->version)] = yes ? announcing::yes : announcing::no;
         log_info(yes ? "server announces transactions" : "server does not announce transactions begun in SQL text",
                  {{"bucket", c->bucket->core.id}, {"server", c->id}});
+        if (!yes && sharing_mode(c->bucket) && c->bucket->conf->keep_last_values)
+            return server_task_start(c, server_task::identity);
         return server_auth_ready(c);
     }
+    case server_task::identity: return tried(c);
     case server_task::check:
         if (c->purpose == server_purpose::probe)
             return probe_done(c);

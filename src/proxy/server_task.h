@@ -1,6 +1,6 @@
 // Batches of the proxy's own on a server connection, each read to its end and thrown away but for what it tells.
 //
-//      after login     capability (once per server and TDS version)
+//      after login     capability, identity (once per server and TDS version)
 //      before a client check, keep, roll_back and reset (below TDS 7.2), prepare
 //      between         client_reset
 //      after a request ask, procedure, put_off (transaction mode)

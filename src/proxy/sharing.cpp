@@ -182,6 +182,8 @@ static const char *request_name(uint8_t type) {
     }
 }
 
+static constexpr pin_set held = pin_bit(pin_reason::last_values);
+
 static void pin(client_session *s, pin_reason reason, uint8_t request) {
     shared_session &sh = *s->talk->shared;
     auto n = static_cast<size_t>(reason);
@@ -215,17 +217,16 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
         else
             unpin(s, reason);
     }
-    if (sh.pins == 0 && now != 0)
+    if ((sh.pins & ~held) == 0 && (now & ~held) != 0)
         sh.pinned_since = proxy_now(s->root);
     sh.pins = now;
 }
 
 // State that no reset takes back: the connection is not used again. On servers that are silent about transactions
-// (Babelfish) a reset leaves more behind than elsewhere.
+// (Babelfish, at any version) a reset leaves more behind than elsewhere.
 static bool beyond_reset(const server_conn *c, const session_track &t) {
     static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
-    return (track_state(t) & never) != 0 ||
-           (track_state(t) != 0 && tds_version_is_wide(c->version) && !server_task_announces(c));
+    return (track_state(t) & never) != 0 || (track_state(t) != 0 && server_task_inner_outlives(c));
 }
 
 bool sharing_beyond_reset(const client_session *s) {
@@ -239,6 +240,7 @@ void sharing_unpin(client_session *s) {
     if (s->server != nullptr && beyond_reset(s->server, sh->track))
         s->server->unpoolable = true;
     set_pins(s, 0, 0);
+    sh->held_until = 0;
     sh->track = {};
 }
 
@@ -460,6 +462,9 @@ static bool may_ask(const session_track &t) {
 void sharing_settle(client_session *s) {
     shared_session &sh = *s->talk->shared;
     session_track &t = sh.track;
+    // Babelfish has no DBCC USEROPTIONS either: the error would end the client's transaction where XACT_ABORT is on.
+    if (s->bucket->identity_unplaceable)
+        (void)track_ask_less(t);
     bool read = !t.procedures.empty() && may_ask(t) && !procedures_known(s);
     if (s->bucket->conf->procedures == opaque_procedures::share)
         t.state &= ~tsql_dynamic;
@@ -469,7 +474,7 @@ void sharing_settle(client_session *s) {
         server_task_start(s->server, read ? server_task::procedure : server_task::ask);
         return;
     }
-    pin_set pins = track_pins(t);
+    pin_set pins = track_pins(t) | (proxy_now(s->root) < sh.held_until ? held : pin_set{0});
     bool put_off = begin_may_be_put_off(s);
     if (put_off || (pins == 0 && prepared_untidy(s->server))) {
         session_move(s, session_state::settling);
@@ -481,6 +486,16 @@ void sharing_settle(client_session *s) {
     set_pins(s, pins, sh.request_type);
     if (sh.pins == 0)
         detach(s);
+}
+
+bool sharing_only_held(const client_session *s) {
+    return sharing(s) && s->state == session_state::active && s->talk->shared->pins == held && !s->talk->awaiting &&
+           s->talk->attentions == 0;
+}
+
+void sharing_check_hold(client_session *s, uint64_t now) {
+    if (sharing_only_held(s) && now >= s->talk->shared->held_until)
+        sharing_settle(s);
 }
 
 std::string sharing_question(const client_session *s) {
@@ -553,6 +568,7 @@ void sharing_client_reset(client_session *s) {
         return;
     prepared_reset(s);
     d.shared->kept.reset();
+    d.shared->held_until = 0;
     d.shared->identity_token = d.shared->status_token = 0;
     if (server_conn *home = d.shared->home; home != nullptr) {
         home->last_client = 0; // what is left there of it goes, as if it were another client's

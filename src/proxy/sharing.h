@@ -43,7 +43,8 @@ struct shared_session {
     session_track track;
     pin_set pins = 0;
     uint64_t pinned_at[pin_reason_count] = {}; // loop ms, of the reasons that hold
-    uint64_t pinned_since = 0;                 // of the first of them
+    uint64_t pinned_since = 0;                 // of the first of them that does not end by itself
+    uint64_t held_until = 0;                   // loop ms: pinned for its last values
     server_conn *home = nullptr;               // the connection that has its last values, if nobody else used it since
     std::unique_ptr<last_values> kept;         // as new: nullptr
     uint64_t identity_token = 0, status_token = 0; // of the values that are its own: proxy/sharing_values; 0: as new
@@ -115,6 +116,11 @@ void sharing_leave_home(server_conn *);
 bool sharing_home_busy(const client_session *);
 // They are: the session goes on if it has waited for them.
 void sharing_home_free(server_conn *);
+
+// It keeps its server connection for its last values alone, for a while, and nothing is under way there.
+bool sharing_only_held(const client_session *);
+// Detaches it if that is over.
+void sharing_check_hold(client_session *, uint64_t now);
 
 // The session ends, or loses its connection: nothing pins it any more.
 void sharing_unpin(client_session *);

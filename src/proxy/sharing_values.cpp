@@ -144,6 +144,18 @@ static void identity_kept(server_conn *c) {
     c->bucket->identity_unplaceable = true;
 }
 
+std::string values_try_batch() {
+    return insert_of("@tdsbouncer", "7") +
+           "SELECT CAST(@@IDENTITY AS nvarchar(40)),CAST(SCOPE_IDENTITY() AS nvarchar(40))";
+}
+
+void values_tried(server_conn *c, const tds_small_result *result) {
+    bool read = result != nullptr && result->rows.size() == 1 && result->rows[0].size() == 2;
+    if (!read || result->rows[0][0] != "7" || result->rows[0][1] != "7")
+        identity_kept(c);
+    values_disown(c);
+}
+
 static void check_placed(server_conn *c, const client_session *next,
                          const std::vector<std::optional<std::string>> &row) {
     bool identity = row.size() == 2 && row[0] == kept_identity(next);
@@ -192,6 +204,17 @@ static std::string literal(std::string_view value, const char *type) {
     return sql;
 }
 
+// Babelfish calls a column that has no name after the function.
+static std::string named(const tsql_last_use &use, const std::string &value) {
+    const char *name = use.which == tsql_last_identity         ? "babelfish_get_last_identity_numeric"
+                       : use.which == tsql_last_scope_identity ? "scope_identity"
+                       : use.which == tsql_last_error          ? "error"
+                       : use.big                               ? "rowcount_big"
+                                                               : "rowcount";
+    std::string sql = "(SELECT ";
+    return sql.append(value).append(" AS [").append(name).append("])");
+}
+
 static std::string literal_of(const client_session *s, const tsql_last_use &use) {
     const shared_session &sh = *s->talk->shared;
     std::string_view none = "NULL", zero = "0";
@@ -227,6 +250,8 @@ static std::vector<uint8_t> text_with_values(const client_session *s, std::span<
             continue;
         out.insert(out.end(), text.begin() + static_cast<ptrdiff_t>(from), text.begin() + static_cast<ptrdiff_t>(at));
         std::string value = literal_of(s, use);
+        if (s->bucket->identity_unplaceable && s->talk->shared->request->effect.lone_select)
+            value = named(use, value);
         tds_utf16_append(value, value.size(), out);
         from = at + size;
     }
@@ -245,6 +270,12 @@ bool values_place(client_session *s, std::span<const uint8_t> payload, std::vect
     return !text.empty() && tds_request_put_text(payload, info, text, out);
 }
 
+// Nobody else gets the home meanwhile: the next request may ask where no literal can be put.
+static void hold(client_session *s) {
+    if (s->bucket->identity_unplaceable)
+        s->talk->shared->held_until = proxy_now(s->root) + s->bucket->conf->last_values_hold;
+}
+
 // What the request has done to them.
 void values_note(client_session *s, const tds_request_info &info, bool surely) {
     server_conn *c = s->server;
@@ -257,6 +288,7 @@ void values_note(client_session *s, const tds_request_info &info, bool surely) {
             c->identity_blind = !identity_fits(s, c);
         c->identity_token = sh.identity_token = ++s->root->values_token;
         c->identity_unread = true;
+        hold(s);
     }
     bool manager = info.type == tds_type_transaction;
     bool known = surely && (manager || (info.effect.lone_select && m.dones_with_count == 1));

@@ -7,6 +7,8 @@
 // Each time they change they get a token, on the connection and in the session: equal tokens, the session's own values.
 // Before anything but a lone SELECT runs on a connection that has another session's identity, that is set to what this
 // session must find: by an insert into a table variable. So what is read afterwards is always the session's own.
+// Where that has no effect (Babelfish) a session keeps its home for a while behind what may have inserted
+// (last_values_hold), and what it has changed elsewhere is told by comparing.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,10 @@ bool values_lost_by_reset(const client_session *);
 // Whether only a reset helps: SCOPE_IDENTITY() cannot be set to NULL on this server. Where the
 // server allows neither, what a write has changed is told by comparing.
 bool values_need_reset(const client_session *, const server_conn *);
+
+// The batch that tries whether they can be set, on a connection of nobody's; its answer, or nullptr: an error.
+std::string values_try_batch();
+void values_tried(server_conn *, const tds_small_result *);
 
 // The request has run where the session's own identity was not, and may have changed it: they must be read before the
 // next one asks for them.

@@ -137,6 +137,7 @@ static bool take_collation(std::span<const uint8_t> value, tds_login_answer &out
         return false;
     memcpy(out.collation, value.data(), value.size());
     out.has_collation = true;
+    out.collation_last = !out.language.empty();
     return true;
 }
 

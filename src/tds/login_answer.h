@@ -60,6 +60,7 @@ struct tds_login_answer {
     std::string language, old_language;
     bool has_collation = false;
     uint8_t collation[5] = {};
+    bool collation_last = false;       // behind the language, as Babelfish tells them
     uint32_t packet_size = 0;          // 512..32767; 0: not told, what LOGIN7 asked holds
     std::string charset;               // ENVCHANGE 3, 5 and 6: TDS 7.0 only
     std::string locale, compare_flags; //
@@ -113,9 +114,9 @@ struct tds_login_reply {
 uint32_t tds_login_answer_version(const tds_login_answer &answer, uint32_t client_version);
 
 // Appends the complete response for a client, packets of at most 4096 bytes, from an accepted `answer`: the order is
-// SQL Server's. ERRORs come first, INFO 5701 and 5703 are there if the server sent them, others follow. A feature is
-// acknowledged if the server did, this client asked for it, and it is one of tds_stream_features or FEDAUTH, whose
-// acknowledgement is mandatory. An SSPI blob of the last round is passed on.
+// SQL Server's, but for the collation's place. ERRORs come first, INFO 5701 and 5703 are there if the server sent them,
+// others follow. A feature is acknowledged if the server did, this client asked for it, and it is one of
+// tds_stream_features or FEDAUTH, whose acknowledgement is mandatory. An SSPI blob of the last round is passed on.
 void tds_login_answer_build(const tds_login_answer &answer, const tds_login_reply &reply,
                             std::vector<uint8_t> &packets);
 

@@ -134,8 +134,11 @@ void tds_login_answer_build(const tds_login_answer &answer, const tds_login_repl
     answer_builder b{answer, reply, tds_login_answer_version(answer, reply.client_version)};
     put_other_notices(b, true);
     put_database(b);
-    put_collation(b);
+    if (!answer.collation_last)
+        put_collation(b);
     put_language(b);
+    if (answer.collation_last)
+        put_collation(b);
     put_old_environment(b);
     put_other_notices(b, false);
     put_if_told(b, tds_env_user_instance, answer.user_instance);

@@ -40,6 +40,7 @@ struct result {
     const tds_walk_options *options;
     uint32_t version;
     std::vector<bool> plp; // of each column: (max)
+    bool others = false;   // columns of another type
     size_t left;           // of the bytes that values may have
     tds_small_result *out;
 };
@@ -62,10 +63,10 @@ static bool read_columns(result &k, reader &r) {
     if (k.options->column_encryption && take_u16(r) != 0) // keys
         return false;
     k.plp.clear();
-    for (uint16_t i = 0; i < count; ++i)
-        if (!read_column(k, r))
-            return false;
-    return true;
+    k.others = false;
+    for (uint16_t i = 0; i < count && !k.others; ++i)
+        k.others = !read_column(k, r);
+    return k.others || r.rest.empty();
 }
 
 // The value's UTF-16, or nothing for NULL.
@@ -111,9 +112,9 @@ static bool read_row(result &k, reader &r, bool has_nulls) {
 static bool read_token(result &k, std::span<const uint8_t> token) {
     reader r{token.subspan(1)};
     switch (token[0]) {
-    case tds_token_colmetadata: return read_columns(k, r) && r.rest.empty();
-    case tds_token_row: return read_row(k, r, false) && r.rest.empty();
-    case tds_token_nbcrow: return read_row(k, r, true) && r.rest.empty();
+    case tds_token_colmetadata: return read_columns(k, r);
+    case tds_token_row: return !k.others && read_row(k, r, false) && r.rest.empty();
+    case tds_token_nbcrow: return !k.others && read_row(k, r, true) && r.rest.empty();
     case tds_token_altmetadata:
     case tds_token_altrow: return false;
     default: return true;
@@ -128,7 +129,7 @@ bool tds_small_result_read(std::span<const uint8_t> payload, const tds_walk_opti
     all.drop_reset = all.drop_session_state = false;
     tds_walker w;
     tds_walk_init(w, all);
-    result k{&all, version, {}, limit, &out};
+    result k{&all, version, {}, false, limit, &out};
     size_t from = 0;
     for (size_t at = 0; at < payload.size() && !out.cut; ++at) {
         std::span<const uint8_t> in = payload.subspan(at, 1), forward;

@@ -15,6 +15,7 @@ struct tds_small_result {
 };
 
 // Reads the complete payload of a response, which must have been walked to its end without error with `options` and
-// `version`. False: a column of another type, or not well formed.
+// `version`. Columns of another type are no harm as long as no row comes with them: sp_prepare tells those of what it
+// prepares. False: a row of such, or not well formed.
 [[nodiscard]] bool tds_small_result_read(std::span<const uint8_t> payload, const tds_walk_options &options,
                                          uint32_t version, size_t limit, tds_small_result &out);

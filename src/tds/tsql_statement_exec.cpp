@@ -42,6 +42,8 @@ void tsql_inner_merge(tsql_scanner &s, bool sure) {
     append(to.cursors, from.cursors, s);
     append(to.procedures, from.procedures, s);
     append(to.inner.temps, from.inner.temps, s);
+    to.inner.options |= from.inner.options;
+    to.inner.state |= from.inner.state;
     to.inner.place |= from.inner.place;
     to.drops_temps |= from.drops_temps;
     to.deallocates |= from.deallocates;

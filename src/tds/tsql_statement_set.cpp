@@ -149,6 +149,11 @@ static void set_option(tsql_scanner &s, tds_option option, const set_value &v) {
 static void set_defaults(tsql_scanner &s, const set_value &v) {
     for (tds_option option : defaults_members)
         set_option(s, option, v);
+    if (tsql_in_batch(s) || s.scope == tsql_scope::body)
+        return;
+    // In dynamic SQL it leaves Babelfish with IMPLICIT_TRANSACTIONS ON, which no reset takes back.
+    s.effect->inner.options |= tds_option_bit(tds_option::implicit_transactions);
+    s.effect->inner.state |= tsql_unknown;
 }
 
 // `n`: of the table above.

@@ -17,7 +17,9 @@ GO
 IF NOT EXISTS (SELECT 1 FROM dbo.tenants WHERE app_id = N'APP-000001')
 INSERT INTO dbo.tenants (app_id, name, bucket_id) VALUES (N'APP-000001', N'Padaria São João', N'bucket-001');
 GO
-CREATE OR ALTER PROCEDURE dbo.sp_get_tenant @app_id nvarchar(100) AS
+IF OBJECT_ID(N'dbo.sp_get_tenant') IS NOT NULL DROP PROCEDURE dbo.sp_get_tenant;
+GO
+CREATE PROCEDURE dbo.sp_get_tenant @app_id nvarchar(100) AS
 BEGIN
     SET NOCOUNT ON;
     SELECT id, app_id, name, bucket_id FROM dbo.tenants WHERE app_id = @app_id;

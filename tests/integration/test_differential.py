@@ -21,7 +21,8 @@ REQUESTS = 40             # of a script
 CONNECTIONS = {"session": WORKERS * THREADS + 5, "transaction": 5}
 NARROW = {"session": 3, "transaction": 1}
 SWITCHES = {"announcing": {}, "silent": {"silent-transactions": 1}, "no_database_reset": {"no-database-reset": 1},
-            "as_babelfish": {"silent-transactions": 1, "no-database-reset": 1, "inner-outlives": 1}}
+            "as_babelfish": {"silent-transactions": 1, "no-database-reset": 1, "inner-outlives": 1,
+                            "no-table-variable-identity": 1}}
 
 SILENT = [name for name, switches in SWITCHES.items() if "silent-transactions" in switches]
 STAYS = [name for name, switches in SWITCHES.items() if "no-database-reset" in switches]
@@ -47,11 +48,11 @@ def proxy_of(t, server, mode, connections, **keys):
     return t.proxy([bucket], proxy={"pool_mode": mode, "log_level": "info", "max_queue_size": 0})
 
 
-def play(t, direct, proxy, seed, scripts, server_is, first=0):
+def play(t, direct, proxy, seed, scripts, server_is, first=0, without=()):
     """Plays the scripts from number `first` on. Returns what the workers found, added up."""
     jobs = [{"seed": seed, "direct": direct.port, "proxied": proxy.port, "first": first + w, "step": WORKERS,
              "threads": THREADS, "count": (scripts - w + WORKERS - 1) // WORKERS, "requests": REQUESTS,
-             "silent": server_is in SILENT, "stays": server_is in STAYS,
+             "silent": server_is in SILENT, "stays": server_is in STAYS, "without": list(without),
              "result": os.path.join(t.folder, f"share-{w}.json")}
             for w in range(WORKERS)]
     workers = [t.process([sys.executable, os.path.join(HERE, "differential", "worker.py"), json.dumps(job)])

@@ -141,3 +141,45 @@ def test_a_login_that_is_told_no_language(t, server_is):
     for wire in (other, client, with_language):
         wire.close()
     wait_free(proxy, "all have left")
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS))
+def test_a_statement_moves_though_its_values_have_no_names(t, server_is):
+    """Babelfish's sp_prepexec wants names, which its sp_execute does not: where a statement has to be prepared again, that is
+    done by a batch first."""
+    server, keys = server_where_it_outlives(t, server_is)
+    server.set("prepexec-wants-names", 1)
+    server.set("prepare-tells-columns", 1)
+    direct = t.client(server, **keys)
+    assert [e.number for e in direct.rpc(13, NEW_HANDLE, "@n int", "SELECT @n + 1 AS n", 5).errors] == [33557097]
+    proxy = pooled(t, server, 2)
+    client, neighbour = t.client(proxy, **keys), t.client(proxy, **keys)
+    handle = client.rpc(11, NEW_HANDLE, "@n int", "SELECT @n + 1 AS n").return_values[0][2]
+    neighbour.query("BEGIN TRAN; SELECT 1 AS n")
+    wait_pinned(proxy, "transaction", "where it was prepared")
+    for n in range(3):
+        assert client.rpcs((12, handle, n)).rows == [[n + 1]]
+    assert server.stats()["logins_total"] == 3, "it has moved: a direct client, and two connections of the proxy's"
+    neighbour.query("ROLLBACK")
+    wait_free(proxy, "in the end")
+
+
+@timeout(60)
+@cases(server_is=list(SERVERS), how=["SET CONTEXT_INFO 0x0b5e", "EXEC sp_set_session_context N'key', N'its own'"])
+def test_what_a_reset_leaves_stays_with_nobody(t, server_is, how):
+    """Babelfish's reset leaves CONTEXT_INFO and SESSION_CONTEXT, whatever the TDS version: the connection is given up."""
+    server, keys = server_where_it_outlives(t, server_is)
+    server.set("reset-keeps-context", 1)
+    proxy = pooled(t, server)
+    look = "SELECT CONTEXT_INFO() AS c, SESSION_CONTEXT(N'key') AS k"
+    for _ in range(2):
+        client, neighbour = t.client(proxy, **keys), t.client(proxy, **keys)
+        client.query(how)
+        assert client.query(look).rows != [[None, None]]
+        client.close()
+        assert neighbour.query(look).rows == [[None, None]]
+        neighbour.query(how)
+        assert reset(neighbour, look).rows == [[None, None]], "its own reset takes it away, as with SQL Server"
+        neighbour.close()
+    wait_free(proxy, "all have left")

@@ -168,6 +168,10 @@ struct engine_options {
     bool reuse_handles = false;     // a prepared handle gets the smallest number that is free
     bool table_variable_identity = true; // false: as Babelfish, an INSERT into one leaves @@IDENTITY alone
     bool fail_reset = false;             // a reset ends with 18056 and the connection
+    bool prepexec_wants_names = false;   // as Babelfish: of the values that it is called with
+    bool prepare_tells_columns = false;  // as Babelfish: sp_prepare does so unasked
+    bool no_useroptions = false;         // as Babelfish: DBCC USEROPTIONS is an error
+    bool reset_keeps_context = false;    // as Babelfish: CONTEXT_INFO and SESSION_CONTEXT
     bool language_alone = false;         // as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are
 };
 

@@ -46,6 +46,10 @@ const char usage[] =
     "  --language-alone         as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are, a login "
     "without\n"
     "                           a language is told none\n"
+    "  --prepexec-wants-names   as Babelfish: sp_prepexec takes no values without names\n"
+    "  --prepare-tells-columns  as Babelfish: sp_prepare tells the columns of the result unasked\n"
+    "  --no-useroptions         as Babelfish: DBCC USEROPTIONS is an error\n"
+    "  --reset-keeps-context    as Babelfish: a reset leaves CONTEXT_INFO and SESSION_CONTEXT\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"
@@ -116,7 +120,11 @@ bool is_flag(const std::string &name) {
                                       "--route-read-only",
                                       "--mars",
                                       "--inner-outlives",
-                                      "--language-alone"};
+                                      "--language-alone",
+                                      "--prepexec-wants-names",
+                                      "--prepare-tells-columns",
+                                      "--no-useroptions",
+                                      "--reset-keeps-context"};
     return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 

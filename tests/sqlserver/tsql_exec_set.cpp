@@ -227,6 +227,8 @@ void exec_dbcc(frame &f, const stmt &s) {
     bool trace = s.text == "traceon" || s.text == "traceoff" || s.text == "tracestatus";
     if (trace)
         exec_trace_flags(f, s);
+    if (s.text == "useroptions" && f.s->eng->options.no_useroptions)
+        fail(33557097, 16, 1, "DBCC USEROPTIONS is not currently supported");
     if (s.text == "useroptions")
         user_options(f);
     f.h->message(2528, 1, 0,

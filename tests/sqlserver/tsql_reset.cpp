@@ -72,11 +72,16 @@ bool session_reset(session *s, bool keep_tran, host &h) {
     s->bulk.reset();
     s->handles.clear();
     s->next_handle = 1;
+    bool keeps_context = s->eng->options.reset_keeps_context;
+    std::string context_info = keeps_context ? s->options.context_info : s->login_options.context_info;
     s->options = s->login_options;
+    s->options.context_info = context_info;
     if (!s->eng->options.reset_keeps_database)
         s->db = s->login.database;
-    s->context.clear();
-    s->read_only_context.clear();
+    if (!keeps_context) {
+        s->context.clear();
+        s->read_only_context.clear();
+    }
     s->last_identity.reset();
     s->batch_identity.reset();
     s->identity_insert.clear();

@@ -93,7 +93,8 @@ flow sp_prepare(frame &f, arguments_t &all, int32_t &) {
     all[0].val = value_int(new_handle(f, text, parameters));
     all[0].type = t_int;
     all[0].output = true;
-    bool metadata = all.size() > 3 && (int_argument(all, 3, "@options") & 1) != 0;
+    bool metadata =
+        f.s->eng->options.prepare_tells_columns || (all.size() > 3 && (int_argument(all, 3, "@options") & 1) != 0);
     if (!metadata)
         return flow::next;
     bool before = f.s->options.fmtonly; // only the columns of the result
@@ -159,6 +160,8 @@ flow sp_execute(frame &f, arguments_t &all, int32_t &status) {
 flow sp_prepexec(frame &f, arguments_t &all, int32_t &) {
     if (all.size() < 3)
         fail(201, 16, 10, "Procedure or function 'sp_prepexec' expects parameter '@stmt', which was not supplied.");
+    if (f.s->eng->options.prepexec_wants_names && all.size() > 3 && all[3].name.empty())
+        fail(33557097, 16, 1, "unexpected parameter definition");
     std::string parameters = all[1].val.null ? "" : convert(all[1].val, all[1].type, t_max).text;
     std::string text = convert(all[2].val, all[2].type, t_max).text;
     if (!all[0].val.null)

@@ -6,6 +6,7 @@
     moves_*.py     what it makes them of: options, transactions, objects, prepared statements, values, session, wire
     transcript.py  an answer taken apart: all tokens in order, without what may differ
     player.py      plays a script against a port and writes down what comes back
+    without.py     what scripts can do without on other servers than the stand-in
     shrink.py      what of a script is enough to show a difference
     worker.py      a process that plays a share of the scripts
 

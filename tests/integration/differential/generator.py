@@ -17,6 +17,7 @@ from . import (moves_cursors, moves_objects, moves_options, moves_prepared, move
                moves_wire)
 from .kinds import kind_of
 from .steps import Batch, Rpc, Tran
+from .without import BARE_LOGIN, KEEPING_RESET
 
 MOVES = {**moves_options.MOVES, **moves_transactions.MOVES, **moves_objects.MOVES, **moves_prepared.MOVES,
          **moves_cursors.MOVES, **moves_values.MOVES, **moves_session.MOVES, **moves_wire.MOVES}
@@ -50,13 +51,16 @@ class Handles:
 
 class Generator:
     """`tran`: 0 none, above: open, None: maybe. `silent`: the server does not tell of transactions. `stays`: a reset
-    leaves the database as it is."""
+    leaves the database as it is. `without`: names of moves that are left out, and what without.py has."""
 
-    def __init__(self, seed, number, silent=False, stays=False, requests=40, moves=None):
+    def __init__(self, seed, number, silent=False, stays=False, requests=40, without=()):
         self.chance = random.Random(f"{seed}/{number}")
         self.kind = kind_of(self.chance)
+        if BARE_LOGIN in without:
+            self.kind.greet()
         self.tds, self.home = self.kind.tds, self.kind.database
-        self.silent, self.stays, self.requests, self.moves = silent, stays, requests, moves or MOVES
+        self.silent, self.stays, self.requests, self.without = silent, stays, requests, without
+        self.moves = {move: weight for move, weight in MOVES.items() if move.__name__ not in without}
         self.steps, self.names = [], []
         self.session = 0
         self.handles, self.cursors = Handles("h"), Handles("c")
@@ -136,7 +140,8 @@ class Generator:
 
     def due_reset(self):
         """The next request carries a reset bit."""
-        keep = self.tds >= TDS73A and self.maybe(0.3) and not (self.silent and self.tran != 0)
+        keep = (self.tds >= TDS73A and self.maybe(0.3) and not (self.silent and self.tran != 0)
+                and KEEPING_RESET not in self.without)
         if self.stays:
             self.settle()
             self.go_home()
@@ -163,6 +168,6 @@ class Generator:
                 move = self.pick(*GOING_ON)
             else:
                 move = self.chance.choices(functions, weights)[0]
-            if move(self) is not False:
+            if move.__name__ not in self.without and move(self) is not False:
                 self.names.append(move.__name__)
         return self.steps

@@ -1,6 +1,7 @@
 """SET options that can be replayed, USE, LANGUAGE; and looking at what they do. src/tds/session_option.h has the list."""
 
 from .kinds import DATABASES
+from .without import DEFAULTS_INSIDE
 
 SWITCHES = ("QUOTED_IDENTIFIER", "ANSI_NULLS", "ANSI_NULL_DFLT_OFF", "ANSI_NULL_DFLT_ON", "ANSI_PADDING",
             "ANSI_WARNINGS", "CONCAT_NULL_YIELDS_NULL", "CURSOR_CLOSE_ON_COMMIT", "NUMERIC_ROUNDABORT", "ARITHIGNORE",
@@ -90,6 +91,8 @@ def set_and_error(g):
 def set_inside(g):
     """Ends with the inner text."""
     option = one_option(g).replace("'", "''")
+    if DEFAULTS_INSIDE in g.without and "ANSI_DEFAULTS" in option.upper():
+        return False
     g.batch(g.pick(f"EXEC(N'{option}; SELECT @@OPTIONS')", f"EXEC sp_executesql N'{option}\nSELECT @@DATEFIRST'"))
     look(g)
 

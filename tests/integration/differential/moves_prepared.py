@@ -1,6 +1,9 @@
 """Prepared statements: by number and by name, several calls in a message, handles of their own and of nobody."""
 
-from .steps import EXECUTE, EXECUTE_SQL, PREPARE, PREPEXEC, UNPREPARE, Call, Handle, Out
+import re
+
+from .steps import EXECUTE, EXECUTE_SQL, PREPARE, PREPEXEC, UNPREPARE, Call, Handle, Named, Out
+from .without import UNKNOWN_UNPREPARE, UNNAMED_PREPEXEC
 
 # (declaration, text, values): the text's parameters are values for an int
 STATEMENTS = [
@@ -16,9 +19,15 @@ STATEMENTS = [
 EXECUTE_NAMES = (EXECUTE, EXECUTE, EXECUTE, "sp_execute", "SP_EXECUTE", "sys.sp_execute", "sp_execute")
 
 
-def values(g, declaration, count):
+def values(g, declaration, count, named=0.0):
+    """`named`: how likely they have names, as most drivers send them to sp_prepexec."""
     numbers = [g.chance.randrange(0, 9) for _ in range(count)]
-    return [Out(n) if i == 1 and "OUTPUT" in declaration else n for i, n in enumerate(numbers)]
+    found = [Out(n) if i == 1 and "OUTPUT" in declaration else n for i, n in enumerate(numbers)]
+    return [Named(*pair) for pair in zip(re.findall(r"@\w+", declaration), found)] if g.maybe(named) else found
+
+
+def first_values(g, declaration, count):
+    return values(g, declaration, count, 1 if UNNAMED_PREPEXEC in g.without else 0.5)
 
 
 def statement(g):
@@ -45,7 +54,8 @@ def prepexec_call(g):
         del g.handles.alive[name]
         old = Out(Handle(name))
     name = g.handles.new((declaration, count))
-    return Call(g.pick(PREPEXEC, PREPEXEC, "sp_prepexec"), (old, declaration, text, *values(g, declaration, count)), (name,))
+    return Call(g.pick(PREPEXEC, PREPEXEC, "sp_prepexec"), (old, declaration, text, *first_values(g, declaration, count)),
+                (name,))
 
 
 def execute_call(g):
@@ -112,7 +122,7 @@ def several(g):
 def fresh_prepexec(g):
     declaration, text, count = statement(g)
     name = g.handles.new((declaration, count))
-    return Call(PREPEXEC, (Out(), declaration, text, *values(g, declaration, count)), (name,))
+    return Call(PREPEXEC, (Out(), declaration, text, *first_values(g, declaration, count)), (name,))
 
 
 def wrong_handle(g):
@@ -121,7 +131,8 @@ def wrong_handle(g):
     if g.maybe(0.4):
         g.batch(f"EXEC sp_execute {{{name}}}, 1")
     else:
-        g.rpc(Call(g.pick(EXECUTE, "sp_execute", UNPREPARE), (Handle(name), 1)[:g.pick(1, 2)]))
+        calls = (EXECUTE, "sp_execute") if UNKNOWN_UNPREPARE in g.without else (EXECUTE, "sp_execute", UNPREPARE)
+        g.rpc(Call(g.pick(*calls), (Handle(name), 1)[:g.pick(1, 2)]))
     if g.tran != 0:
         g.tran = None
 

@@ -7,6 +7,7 @@ another client takes the connection (DESIGN.md section 4, last values). DIFFEREN
 import os
 
 from .steps import EXECUTE_SQL, Call
+from .without import ERROR_BY_RPC
 from .moves_transactions import write
 
 EVERYTHING = os.environ.get("DIFFERENTIAL_LAST_VALUES") == "all"
@@ -28,7 +29,8 @@ def ask(g, written=EVERYTHING):
     """`written`: the last request may have written."""
     if g.maybe(0.15):
         texts = ["SELECT @@IDENTITY AS i", "SELECT SCOPE_IDENTITY() AS s"]
-        texts += ["SELECT @@ROWCOUNT AS r", "SELECT @@ERROR AS e"] if written else []
+        texts += ["SELECT @@ROWCOUNT AS r"] if written else []
+        texts += ["SELECT @@ERROR AS e"] if written and ERROR_BY_RPC not in g.without else []
         g.rpc(Call(EXECUTE_SQL, (g.pick(*texts),)))
     else:
         g.batch(g.pick(*(ASKS if written else IDENTITY_ASKS)))

@@ -11,11 +11,11 @@ PATIENCE = 120.0        # seconds: a request may wait for its turn
 
 
 class Player:
-    """`names.transaction` is the descriptor that requests carry."""
+    """`names.transaction` is the descriptor that requests carry. `without`: see without.py."""
 
-    def __init__(self, port, kind, number):
+    def __init__(self, port, kind, number, without=()):
         self.port, self.kind, self.number, self.tds = port, kind, number, kind.tds
-        self.wire, self.wire_packet, self.names = None, 4096, Names()
+        self.wire, self.wire_packet, self.names, self.without = None, 4096, Names(without), without
         self.messages, self.used = [], []
 
     # --- for steps

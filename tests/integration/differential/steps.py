@@ -10,6 +10,8 @@ import struct
 from harness.tds import (PACKET_BATCH, PACKET_RPC, PACKET_TRAN, STATUS_IGNORE, TDS71, TDS72, Parameter, all_headers,
                          b_varchar, batch_payload, packet, rpc_payload, tran_payload)
 
+from .without import UNKNOWN_UNPREPARE, UNPREPARE_STATUS
+
 PACKET_BULK = 0x07
 STATUS_NAMES = {0: "", 0x08: ", RESET", 0x10: ", RESET keeping the transaction"}
 EXECUTE_SQL, PREPARE, EXECUTE, PREPEXEC, UNPREPARE = 10, 11, 12, 13, 15
@@ -35,7 +37,21 @@ class Out:
         return f"OUTPUT {self.value!r}"
 
 
+class Named:
+    """A parameter with a name."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def __repr__(self):
+        return f"{self.name}={self.value!r}"
+
+
 def parameter(player, value):
+    if isinstance(value, Named):
+        named = parameter(player, value.value)
+        named.name = value.name
+        return named
     if isinstance(value, Handle):
         return Parameter(player.value(value.name))
     if isinstance(value, Out):
@@ -77,6 +93,10 @@ class Call:
     def body(self, player):
         return rpc_payload(self.procedure, [parameter(player, p) for p in self.parameters], 0, TDS71)
 
+    def ends_nothing(self, player):
+        """sp_unprepare of a handle that was not given."""
+        return self.procedure in (UNPREPARE, "sp_unprepare") and self.parameters[0].name not in player.names.values
+
     def __str__(self):
         shown = ", ".join(f"{repr(p)[:80]}" for p in self.parameters)
         return f"{self.procedure} {shown}" + (f" -> {', '.join(self.gives)}" if self.gives else "")
@@ -87,10 +107,14 @@ class Rpc(Step):
     calls: list
 
     def play(self, player):
+        if UNKNOWN_UNPREPARE in player.without and any(call.ends_nothing(player) for call in self.calls):
+            return
         bodies = [call.body(player) for call in self.calls]
         separator = b"\xff" if player.tds >= TDS72 else b"\x80"
         player.request(PACKET_RPC, lambda descriptor: all_headers(descriptor, player.tds) + separator.join(bodies), self)
         player.answer([call.gives for call in self.calls])
+        if UNPREPARE_STATUS in player.without and any(call.procedure in (UNPREPARE, "sp_unprepare") for call in self.calls):
+            player.messages[-1] = [token for token in player.messages[-1] if token[0] != "RETURNSTATUS"]
 
     def __str__(self):
         return f"RPC{self._how()}: " + " | ".join(map(str, self.calls))

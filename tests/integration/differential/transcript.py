@@ -9,12 +9,14 @@ import hashlib
 import re
 
 from harness.tds_tokens import TDS72, Reader, TdsProtocolError, _convert, _read_column, _read_raw, _read_type
+from .without import NUMBERS_IN_WORDS, WORDS_OF_8179
 
 LONG = 120  # characters or bytes of a value that are kept as they are
 DONE = {0xFD: "DONE", 0xFE: "DONEPROC", 0xFF: "DONEINPROC"}
 DONE_COUNT, DONE_ATTENTION = 0x10, 0x20
 ENV_PACKET_SIZE = 4
 NAMES_A_TRANSACTION = (3971,)  # the descriptor, a number of the server's
+NO_SUCH_HANDLE = 8179
 MEASURED = (3612, 3613, 3615)  # numbers of INFOs of STATISTICS TIME and IO
 ENV_TRANSACTIONS = (8, 9, 10, 11, 12, 17)
 
@@ -129,7 +131,8 @@ class Names:
     `transaction`: the descriptor that the next request has to carry. `values`: name of a handle -> its value.
     """
 
-    def __init__(self):
+    def __init__(self, without=()):
+        self.without = without
         self.transaction = 0
         self.values = {}
         self._transactions = {}
@@ -149,6 +152,8 @@ class Names:
                 call, taken = call + 1, 0
             elif token[0] in ("ERROR", "INFO"):
                 token = self._message(token, used)
+            elif token[0] in ("DONEINPROC", "RETURNSTATUS") and out and out[-1] == ("ERROR", NO_SUCH_HANDLE):
+                continue
             out.append(token)
         return out
 
@@ -163,6 +168,10 @@ class Names:
 
     def _message(self, token, used):
         text = token[4]
+        if token[1] == NO_SUCH_HANDLE and WORDS_OF_8179 in self.without:
+            return token[:2]
+        if NUMBERS_IN_WORDS in self.without:
+            used = ()
         for name in used if token[1] not in MEASURED else ():
             if isinstance(self.values.get(name), int):
                 number = self.values[name]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays a share of the scripts. The argument is JSON: seed, direct, proxied (ports), first, count, step, threads,
-requests, silent, stays, result (the file for it). The result is JSON: scripts, requests, sessions, what was done how
-often, differences [{number, step, expected, got, script}]."""
+requests, silent, stays, without (what scripts do not do), result (the file for it). The result is JSON: scripts,
+requests, sessions, what was done how often, differences [{number, step, expected, got, script}]."""
 
 import collections
 import json
@@ -27,18 +27,22 @@ class Share:
         self.differences, self.done, self.sessions, self.requests = [], collections.Counter(), 0, 0
 
     def make(self, number):
-        generator = Generator(self.job["seed"], number, self.job["silent"], self.job["stays"], self.job["requests"])
+        generator = Generator(self.job["seed"], number, self.job["silent"], self.job["stays"], self.job["requests"],
+                              self.job["without"])
         generator.script()
         self.done.update(generator.names)
         self.sessions += 1 + sum(isinstance(step, Leave) for step in generator.steps)
         self.requests += len(generator.steps)
         return generator
 
+    def player(self, where, kind, number):
+        return Player(self.job[where], kind, number, self.job["without"])
+
     def play_alone(self):
         """The reference: each script on its own, directly at the server."""
         for number in self.numbers:
             generator = self.scripts[number] = self.make(number)
-            transcript = Player(self.job["direct"], generator.kind, number).play(generator.steps)
+            transcript = self.player("direct", generator.kind, number).play(generator.steps)
             self.transcripts[number] = transcript
             lost = next((token for token in transcript[-1][-1] if token[0] == "LOST"), None)
             if lost:
@@ -58,7 +62,7 @@ class Share:
                     return
                 number = self.numbers.pop()
             generator, expected = self.scripts[number], self.transcripts.pop(number)
-            got = Player(self.job["proxied"], generator.kind, number).play(generator.steps, expected)
+            got = self.player("proxied", generator.kind, number).play(generator.steps, expected)
             step = difference(generator.steps, expected, got)
             if step is not None:
                 self.report(number, generator, step, expected, got)

@@ -32,9 +32,10 @@ class SqlServer(Process):
     Switches for set(): max-connections, delay-login, delay-request, drop-after-prelogin, drop-at-login, drop-request,
     refuse, garbage, login-error (a number: every login fails with it), login-error-count (only the next so many),
     mars (granted to who asks), strict-framing, strict-descriptors, deadlocks (the next so many changes in transactions),
-    silent-transactions, no-database-reset, no-table-variable-identity, inner-outlives, fail-reset, reuse-handles, route
-    ("host:port" or "off"), route-read-only, feature-acks ("01,04,09,0A,0D" or "none"), encrypt-column, classify-column (a
-    column's name or "off"), utf8-columns, honour-no-metadata, fedauth-token, fedauth-user, sspi-nonce: `sqlserver-standin
+    silent-transactions, no-database-reset, no-table-variable-identity, inner-outlives, prepexec-wants-names,
+    prepare-tells-columns, no-useroptions, reset-keeps-context, fail-reset, reuse-handles, route ("host:port" or
+    "off"), route-read-only, feature-acks ("01,04,09,0A,0D" or "none"), encrypt-column, classify-column (a column's
+    name or "off"), utf8-columns, honour-no-metadata, fedauth-token, fedauth-user, sspi-nonce: `sqlserver-standin
     --help`.
     """
 

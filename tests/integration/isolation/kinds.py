@@ -20,9 +20,15 @@ class Kind:
         self.flags, self.encrypt, self.weight = flags, encrypt, weight
         self.features, self.password = features, password
         self.name = f"{user}/{database}/{language or 'default'}/{tds:08x}/{encrypt}"
-        self.hello = message(PACKET_PRELOGIN, prelogin_payload(ENCRYPT_NOT_SUP)) if tds >= TDS72 else b""
+        self.hello = b""
+        if tds >= TDS72:
+            self.greet()
         self.login7 = login7(self)
         self.login = message(PACKET_LOGIN7, self.login7)
+
+    def greet(self):
+        """Logs in with PRELOGIN in front."""
+        self.hello = message(PACKET_PRELOGIN, prelogin_payload(ENCRYPT_NOT_SUP))
 
     @classmethod
     def of_session(cls, seen, password):

@@ -283,16 +283,14 @@ static void console_users(void **) {
 }
 
 static void what_comes_later_is_refused(void **) {
-    expect_errors(
-        proxy_with("  rate_limit: 5\n"), bucket_with("    last_values_hold: 5s\n"),
-        "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n"
-        "buckets.yaml:5: buckets[0].last_values_hold: not available in this version; expected the key to be left "
-        "out\n");
+    expect_errors(proxy_with("  rate_limit: 5\n"), bucket_with(""),
+                  "proxy.yaml:4: proxy.rate_limit: not available in this version; expected the key to be left out\n");
 }
 
 static void transaction_mode_is_the_default(void **) {
     outcome o = load("proxy:\n  listen_port: 1\n  idle_timeout: 7s\n",
                      bucket_with("    server_reset: always\n    opaque_procedures: pin\n    last_values: off\n"
+                                 "    last_values_hold: 0\n"
                                  "    pin_procedures: ['sp_app_*', dbo.p]\n    session_timeout: 9s\n"
                                  "  - {id: b2, host: h, max_connections: 1, pool_mode: session}\n"));
     assert_string_equal(joined(o.errors).c_str(), "");
@@ -300,6 +298,7 @@ static void transaction_mode_is_the_default(void **) {
     const bucket_config &b = o.loaded->buckets[0], &other = o.loaded->buckets[1];
     assert_true(b.mode == pool_mode::transaction && b.idle_timeout == 7'000 && b.session_timeout == 9'000);
     assert_true(b.server_reset_always && b.procedures == opaque_procedures::pin && !b.keep_last_values);
+    assert_true(b.last_values_hold == 0 && other.last_values_hold == 10'000);
     assert_true(b.pin_procedures.size() == 2 && b.pin_procedures[1] == "dbo.p");
     assert_true(other.mode == pool_mode::session && other.idle_timeout == 0 && other.session_timeout == 0);
     assert_true(other.keep_last_values && other.procedures == opaque_procedures::read);
@@ -500,7 +499,6 @@ static void secrets_are_never_shown(void **) {
         "    Hunter2\n",
         "    password: \"a\\0Hunter2\"\n",
         "    admin: Hunter2\n",
-        "    last_values_hold: ${TB_SECRET}\n",
     };
     for (const char *text : cases) {
         outcome o = load(proxy_with(""), bucket_with(text));
@@ -508,6 +506,9 @@ static void secrets_are_never_shown(void **) {
         if (joined(o.errors).find("Hunter2") != std::string::npos)
             fail_msg("shown: %s", joined(o.errors).c_str());
     }
+    outcome later = load(proxy_with("  rate_limit: ${TB_SECRET}\n"), bucket_with(""));
+    assert_false(later.errors.empty());
+    assert_true(joined(later.errors).find("Hunter2") == std::string::npos);
 }
 
 // A file cut off at any byte loads or is refused, and the loader stays in one piece (run under ASan too).

@@ -133,7 +133,7 @@ static void it_is_made_where_it_belongs(void **) {
     fixture f;
     prepared_ptr a = f.make("SELECT 'it''s'");
     assert_string_equal(prepared_make_batch(*a, "d").c_str(),
-                        "DECLARE @tdsbouncer int;EXEC sp_prepare @tdsbouncer OUTPUT,N'',N'SELECT ''it''''s''';"
+                        "DECLARE @tdsbouncer int;EXEC sp_prepare @tdsbouncer OUTPUT,NULL,N'SELECT ''it''''s''';"
                         "SELECT CAST(@tdsbouncer AS nvarchar(12))");
     std::string elsewhere = prepared_make_batch(*a, "e]f");
     assert_true(elsewhere.starts_with("USE [d];"));

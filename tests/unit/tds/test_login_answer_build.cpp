@@ -250,7 +250,7 @@ static void test_refusal_goes_on_as_it_came(void **) {
     }
 }
 
-// Babelfish's own order becomes SQL Server's, nothing that it said is lost.
+// In Babelfish's own order, which has the collation behind the language, but for the packet size.
 static void test_recorded_answer_again(void **) {
     tds_login_answer a;
     bytes recorded = recorded_answer("freetds-tsql");
@@ -258,17 +258,7 @@ static void test_recorded_answer_again(void **) {
     tds_login_reply reply;
     reply.client_version = tds_7_4;
     reply.packet_size = reply.packet_size_asked = 4096;
-    bytes collated;
-    tds_put_collation(collated, collation);
-    // Recorded: database, its notice, language, its notice, collation, LOGINACK, DONE.
-    auto at = std::search(recorded.begin(), recorded.end(), collated.begin(), collated.end());
-    auto language = recorded.begin() + 16 + 107; // ENVCHANGE of 16 bytes, INFO of 107
-    assert_int_equal(*language, tds_token_envchange);
-    auto ack = at + static_cast<long>(collated.size());
-    bytes expected(recorded.begin(), language);
-    expected.insert(expected.end(), at, ack);
-    expected.insert(expected.end(), language, at);
-    expected.insert(expected.end(), ack, recorded.end() - 13);
+    bytes expected(recorded.begin(), recorded.end() - 13);
     append(expected, env(tds_env_packet_size, "4096", "4096"));
     append(expected, done());
     assert_true(build(a, reply) == expected);

@@ -114,6 +114,12 @@ static void test_columns_of_other_types(void **) {
     }
     tds_small_result r;
     assert_false(read(compute_result(tds_7_4) + done(0), r, options_of(tds_7_4)));
+    bytes payload; // sp_prepare tells such columns, and no row of them
+    for (const type_sample &t : type_samples())
+        payload = payload + metadata(1) + column(t.info, tds_7_4, t.table) + done(tds_done_more);
+    payload = payload + metadata(1) + column(info_of(20, tds_7_4)) + bytes{tds_token_row} + text("7") + done(0);
+    assert_true(read(payload, r, options_of(tds_7_4)));
+    assert_true(r.rows == std::vector<row>{{"7"}});
 }
 
 // With column encryption a table of keys precedes the columns.

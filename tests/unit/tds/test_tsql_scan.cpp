@@ -116,6 +116,8 @@ static constexpr effect_row inner_settings[] = {
 };
 // Of texts in it, too.
 static constexpr effect_row inner_of_inner[] = {
+    {"EXEC('SET ANSI_DEFAULTS OFF')", "IMPLICIT_TRANSACTIONS, on unknown"},
+    {"EXEC sp_executesql N'SET NOCOUNT ON SET ANSI_DEFAULTS ON'", "IMPLICIT_TRANSACTIONS, on unknown"},
     {"EXEC('USE x SET NOCOUNT ON')", "place"},
     {"EXEC('EXEC sp_executesql N''CREATE TABLE #u (a int)''') EXEC('SELECT 1 AS a INTO #t')", "temp #u, temp #t"},
     {"EXEC('EXECUTE AS USER = ''x'' SET FMTONLY ON')", ""},
