@@ -28,6 +28,6 @@ void http_publish(http_server *, proxy_snapshot &&);
 // Waits for the threads and frees.
 void http_stop(http_server *);
 
-// Asks an HTTP server on this machine, the wildcard address for the loopback, and waits for at most three seconds. False
-// unless it answers 200; `error` says what it did.
+// Asks an HTTP server on this machine, the wildcard address for the loopback, and waits for at most three seconds.
+// False unless it answers 200; `error` says what it did.
 [[nodiscard]] bool http_ask(const std::string &address, uint16_t port, const char *path, std::string &error);

@@ -134,7 +134,7 @@ def quick_rules():
     return faster(text).replace(f"> {TTL}\n", "> 4\n")
 
 
-@timeout(150)
+@timeout(180)
 def test_alerts_fire_and_clear(t):
     """All causes but that of Redis at once, each on a bucket of its own; then Redis."""
     redis = t.redis()
@@ -153,7 +153,7 @@ def test_alerts_fire_and_clear(t):
     wait_until(lambda: len(prometheus.query("up == 1")) == 3, 10, "three targets")
     stranger = t.proxy([unseen], redis=redis, proxy={"pool_mode": "transaction"})  # which nobody scrapes
     stranger.wait_ready_to_serve()
-    prometheus.wait_quiet(5, "before anything happens")
+    prometheus.wait_quiet(15, "before anything happens")
 
     client = connect(proxies[0], "early", frozen, port=own_port)
     frozen.pause()
