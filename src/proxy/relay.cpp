@@ -15,7 +15,7 @@ static constexpr uint32_t slice_size = 8192; // bytes for each of them: TDS pack
 void relay_pool_init(relay_pool &pool, size_t high, size_t low, bool with_ring) {
     pool.scratch.resize(high);
     pool.low = low;
-    pool.slices.reset(new uint8_t[batch_depth * slice_size]); // not zeroed: only what is used becomes resident
+    pool.slices.reset(static_cast<uint8_t *>(calloc(batch_depth, slice_size))); // only what is used becomes resident
     pool.later.reserve(batch_depth);
     pool.reads.reserve(batch_depth);
     pool.writes.reserve(batch_depth);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct relay_direction;
 
 enum class relay_result : uint8_t { ok, from_failed, to_failed };
 
+struct free_memory {
+    void operator()(void *p) const { free(p); }
+};
+
 // Shared by all relays of a loop.
 struct relay_pool {
     std::vector<uint8_t> scratch;
@@ -32,7 +37,7 @@ struct relay_pool {
     net_batch *batch = nullptr;
     std::vector<relay_direction *> later; // nullptr: was dropped meanwhile
     std::vector<net_batch_op> reads, writes;
-    std::unique_ptr<uint8_t[]> slices; // one for each of `later`; memory that nobody touches before it is needed
+    std::unique_ptr<uint8_t, free_memory> slices; // one for each of `later`; nobody touches it before it is needed
     void (*on_moved)(relay_direction *, relay_result, int error, uint64_t bytes_before) = nullptr;
     struct pipe_pair {
         int read_end;

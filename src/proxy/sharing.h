@@ -87,6 +87,8 @@ std::vector<uint8_t> sharing_payload(const client_session *, std::span<const uin
 std::span<const uint8_t> sharing_pass(client_session *, const tds_piece &);
 // It will not be sent.
 void sharing_drop_request(client_session *);
+// What was read of it is done with: the next request, whoever's, is read into the same memory.
+void sharing_keep_spare(client_session *, std::unique_ptr<tds_request_info>);
 // The answer to the request is complete; an attention may be owed yet.
 void sharing_answered(client_session *);
 // The server owes nothing any more: detaches if nothing keeps the connection. The session is active afterwards, or
