@@ -643,7 +643,7 @@ def test_last_values_where_none_can_be_put_back(t, server_is):
     connection has another client's."""
     server, keys = server_and_clients(t, server_is)
     server.set("no-table-variable-identity", 1)
-    proxy = pooled(t, server, 1)
+    proxy = pooled(t, server, 1, {"last_values_hold": 0})
     client, other = t.client(proxy, **keys), t.client(proxy, **keys)
     client.query("CREATE TABLE dbo.ids (id int IDENTITY(10, 1), n int)")
     other.query("CREATE TABLE dbo.more (id int IDENTITY(900, 1), n int)")
