@@ -95,9 +95,10 @@ bool bucket_above_ceiling(const bucket &b, uint32_t closing) {
     return b.used > closing && b.used - closing > b.ceiling;
 }
 
-bool bucket_server_busy(bucket &b, uint64_t now) {
+bool bucket_server_busy(bucket &b, uint32_t closing, uint64_t now) {
     bool news = b.ceiling == UINT32_MAX;
-    b.ceiling = std::min(b.ceiling, std::max(b.used, 2U) - 1);
+    uint32_t staying = b.used > closing ? b.used - closing : 0;
+    b.ceiling = std::min(b.ceiling, std::max(staying, 2U) - 1);
     b.ceiling_at = now + ceiling_step;
     return news;
 }

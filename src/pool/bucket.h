@@ -86,9 +86,10 @@ void bucket_resume(bucket &b);
 
 // More slots are held than the server bears: a connection that comes free is to be closed. `closing` are already.
 [[nodiscard]] bool bucket_above_ceiling(const bucket &b, uint32_t closing);
-// The server has answered that it has too many workers or sessions: one slot fewer than are held now, at least one,
-// until bucket_ceiling_tick raises it step by step. True if there was no ceiling before.
-bool bucket_server_busy(bucket &b, uint64_t now);
+// The server has answered that it has too many workers or sessions: one slot fewer than are held now, those of
+// connections that are closing aside, at least one, until bucket_ceiling_tick raises it step by step. True if there was
+// no ceiling before.
+bool bucket_server_busy(bucket &b, uint32_t closing, uint64_t now);
 // True if the ceiling has changed: one step in ten seconds; UINT32_MAX, none, once it has reached the limit.
 bool bucket_ceiling_tick(bucket &b, uint64_t now);
 

@@ -242,7 +242,7 @@ static void set_ceiling(proxy *root, proxy_bucket *pb) {
 }
 
 void slots_server_busy(proxy *root, proxy_bucket *pb, int32_t number) {
-    bool news = bucket_server_busy(pb->core, proxy_now(root));
+    bool news = bucket_server_busy(pb->core, pb->closing, proxy_now(root));
     log_fields fields = {
         {"bucket", pb->core.id}, {"number", number}, {"used", pb->core.used}, {"ceiling", pb->core.ceiling}};
     if (news)

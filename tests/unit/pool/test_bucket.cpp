@@ -259,14 +259,14 @@ static void busy_server_lowers_the_ceiling_for_a_while(void **) {
     bucket b = make(10, 1000);
     b.max = 20;
     b.used = 10;
-    assert_true(bucket_server_busy(b, 0)); // the tenth's login was refused
+    assert_true(bucket_server_busy(b, 0, 0)); // the tenth's login was refused
     assert_int_equal(b.ceiling, 9);
     assert_true(bucket_above_ceiling(b, 0));
     assert_false(bucket_above_ceiling(b, 1)); // that connection is closing
     waiter w;
     assert_int_equal(bucket_request(b, w, 0), bucket_verdict::wait);
     assert_null(bucket_slot_free(b, true)); // its slot is not for the next one
-    assert_false(bucket_server_busy(b, 5'000));
+    assert_false(bucket_server_busy(b, 0, 5'000));
     assert_int_equal(b.ceiling, 8);
     assert_null(bucket_slot_free(b, true));
     assert_int_equal(b.used, 8);
@@ -281,11 +281,21 @@ static void busy_server_lowers_the_ceiling_for_a_while(void **) {
     assert_false(bucket_ceiling_tick(b, UINT64_MAX));
 }
 
+// Seven of eleven are refused before the first of them has closed: the four that are good are what the server bears.
+static void refused_at_once_they_count_once(void **) {
+    bucket b = make(10, 1000);
+    b.max = 20;
+    b.used = 11;
+    for (uint32_t closing = 0; closing < 7; ++closing)
+        (void)bucket_server_busy(b, closing, 0);
+    assert_int_equal(b.ceiling, 4);
+}
+
 static void busy_server_keeps_one_slot(void **) {
     bucket b = make(10, 1000);
     for (uint32_t used : {1U, 0U, 2U}) {
         b.used = used;
-        (void)bucket_server_busy(b, 0);
+        (void)bucket_server_busy(b, 0, 0);
         assert_int_equal(b.ceiling, 1);
     }
 }
@@ -300,6 +310,7 @@ int main() {
         cmocka_unit_test(surplus_slots_are_not_handed_over),
         cmocka_unit_test(busy_server_lowers_the_ceiling_for_a_while),
         cmocka_unit_test(busy_server_keeps_one_slot),
+        cmocka_unit_test(refused_at_once_they_count_once),
         cmocka_unit_test(grant_without_waiter_goes_back),
         cmocka_unit_test(server_goes_down_after_failures_in_a_row_only),
         cmocka_unit_test(backoff_doubles_up_to_its_end_and_jitters_down),
