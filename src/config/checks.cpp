@@ -271,8 +271,8 @@ void check_passthrough(checker &k, size_t i) {
             report_warning(k.to, at_bucket(k, i, key), "has no effect in passthrough", "the key to be left out");
 }
 
-constexpr const char *transaction_keys[] = {"server_reset", "opaque_procedures", "pin_procedures", "last_values",
-                                            "last_values_hold", "session_state"};
+constexpr const char *transaction_keys[] = {"server_reset", "opaque_procedures", "pin_procedures",
+                                            "last_values",  "last_values_hold",  "session_state"};
 
 void check_transaction_keys(checker &k, size_t i) {
     if (k.c.buckets[i].mode == pool_mode::transaction)

@@ -52,7 +52,7 @@ struct bucket_config {
     std::vector<std::string> pin_procedures; // names or patterns
     bool keep_last_values = true;            // last_values: keep
     uint64_t last_values_hold = 10'000;
-    bool session_state = true;               // session_state: use
+    bool session_state = true; // session_state: use
     uint32_t max_prepared_per_connection = 256;
     bool defer_begin = true;
     int32_t read_only = -1;    // index of its read-only target, -1: none

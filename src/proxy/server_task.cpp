@@ -24,10 +24,9 @@ static constexpr uint64_t task_timeout = 10'000;         // a roll-back or a can
 static constexpr size_t task_rows_max = 4 * 1024 * 1024; // of an answer that is read: a procedure's definition
 
 static const char *task_name(server_task task) {
-    static constexpr const char *names[] = {"none",    "capability",   "identity", "check",     "keep",
-                                            "prepare", "client reset", "ask",      "procedure", "unprepare",
-                                            "make",    "begin",        "put off",  "cancel",    "roll back",
-                                            "reset"};
+    static constexpr const char *names[] = {"none",         "capability", "identity",  "check",     "keep", "prepare",
+                                            "client reset", "ask",        "procedure", "unprepare", "make", "begin",
+                                            "put off",      "cancel",     "roll back", "reset"};
     return names[static_cast<size_t>(task)];
 }
 

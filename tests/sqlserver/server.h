@@ -40,13 +40,13 @@ struct server_switches {
     int64_t strict_framing = 1;    // close on a short packet that is not the last (TDS 7.3)
     std::string route_host;        // not empty: a login is answered with a routing ENVCHANGE to there
     uint16_t route_port = 0;
-    int64_t route_read_only = 0;       // only one with read-only intent
+    int64_t route_read_only = 0;           // only one with read-only intent
     std::string feature_acks = "\x01\x0A"; // ids of features that are acknowledged when asked for
-    std::string encrypt_column;        // its name; encrypted for who negotiated COLUMNENCRYPTION
-    std::string classify_column;       // its name; labelled for who negotiated DATACLASSIFICATION
-    int64_t utf8_columns = 0;          // char data goes as UTF-8 to who negotiated UTF8_SUPPORT
-    int64_t honour_no_metadata = 0;    // as servers up to 2014: fNoMetaData of an RPC
-    std::string fedauth_token;         // not empty: federated logins with this token are served
+    std::string encrypt_column;            // its name; encrypted for who negotiated COLUMNENCRYPTION
+    std::string classify_column;           // its name; labelled for who negotiated DATACLASSIFICATION
+    int64_t utf8_columns = 0;              // char data goes as UTF-8 to who negotiated UTF8_SUPPORT
+    int64_t honour_no_metadata = 0;        // as servers up to 2014: fNoMetaData of an RPC
+    std::string fedauth_token;             // not empty: federated logins with this token are served
     std::string fedauth_user = "fedauth@standin.invalid";
     int64_t sspi_nonce = 32; // bytes of nonce in the first SSPI answer
 };
