@@ -442,3 +442,10 @@ const char *option_section_name(option_section section) {
     constexpr const char *names[] = {"proxy", "redis", "fallback", "buckets[]", "buckets[].read_only"};
     return names[static_cast<size_t>(section)];
 }
+
+const char *option_mode_name(pool_mode mode) {
+    const option_choice *choice = pool_modes;
+    while (choice->text != nullptr && choice->value != static_cast<uint8_t>(mode))
+        ++choice;
+    return choice->text;
+}

@@ -79,6 +79,9 @@ std::span<const option_row> option_table();
 const option_row *option_find(option_section section, std::string_view name);
 size_t option_index(const option_row &row); // its place in option_table()
 
+// As it stands in the file: a constant.
+const char *option_mode_name(pool_mode mode);
+
 // "proxy", "redis", "fallback", "buckets[]", "buckets[].read_only".
 const char *option_section_name(option_section section);
 

@@ -18,40 +18,21 @@ static const char *health_name(server_health health) {
     return "";
 }
 
-static const char *mode_name(pool_mode mode) {
-    switch (mode) {
-    case pool_mode::transaction: return "transaction";
-    case pool_mode::session: return "session";
-    case pool_mode::passthrough: return "passthrough";
-    }
-    return "";
-}
-
 static std::string version_text(const tds_product_version &v) {
     return v.major == 0 ? "" : std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.build);
 }
 
-static std::vector<uint32_t> clients_by_bucket(const proxy *root) {
-    std::vector<uint32_t> count(root->buckets.size());
-    for (size_t i = 0; i < static_cast<size_t>(session_state::closing); ++i)
-        for (const client_session *s = list_front(root->sessions[i]); s != nullptr;
-             s = list_next(root->sessions[i], *s))
-            if (s->bucket != nullptr)
-                ++count[s->bucket->core.index];
-    return count;
-}
-
-static void show_bucket(console_call &call, const proxy_bucket *pb, uint32_t clients) {
+static void show_bucket(console_call &call, const proxy_bucket *pb) {
     const bucket &b = pb->core;
     coord_bucket_status all = coord_get_bucket_status(call.root->coordinator, b.index);
     console_row(call);
     console_text(call, b.id);
     console_text(call, pb->target.host);
     console_number(call, pb->target.port);
-    console_text(call, mode_name(pb->conf->mode));
+    console_text(call, option_mode_name(pb->conf->mode));
     console_number(call, b.paused);
     console_text(call, pb->removed ? "removed" : health_name(b.health));
-    console_number(call, clients);
+    console_number(call, pb->clients);
     console_number(call, waitq_length(b.queue));
     console_number(call, b.used);
     console_number(call, pool_set_idle_count(pb->pools));
@@ -62,9 +43,8 @@ static void show_bucket(console_call &call, const proxy_bucket *pb, uint32_t cli
 }
 
 void console_show_buckets(console_call &call) {
-    std::vector<uint32_t> clients = clients_by_bucket(call.root);
     for (const proxy_bucket *pb : console_chosen(call))
-        show_bucket(call, pb, clients[pb->core.index]);
+        show_bucket(call, pb);
 }
 
 // ---- instances -------------------------------------------------------------------------------------------------

@@ -242,13 +242,17 @@ static void forget_listener(net_listener *l) {
     --static_cast<proxy *>(l->owner)->listeners_open;
 }
 
+void setup_close_listener(net_listener *l) {
+    net_listener_close(l, forget_listener);
+}
+
 // Who is in the kernel's queue is let in first: a connection that nobody accepts would be lost without a word.
 static void close_listeners(proxy *root) {
     for (auto &l : root->listeners) {
         if (l->fd < 0)
             continue;
         net_listener_empty(l.get());
-        net_listener_close(l.get(), forget_listener);
+        setup_close_listener(l.get());
     }
 }
 

@@ -15,6 +15,8 @@ std::unique_ptr<proxy_bucket> setup_bucket(proxy *, const bucket_config &, uint3
 void setup_configure(proxy *, proxy_bucket *, const bucket_config &);
 // Opens a TDS port. False, with the reason in `error`.
 [[nodiscard]] bool setup_listener(proxy *, uint16_t port, uint32_t index, std::string &error);
+// Closes it; who is in the kernel's queue is the caller's business.
+void setup_close_listener(net_listener *);
 // The context towards servers that this bucket needs; shared by those that trust alike. True without one where it needs
 // none. False, with the reason in `error`.
 [[nodiscard]] bool setup_server_tls(proxy *, const bucket_config &, tls_client_context *&out, std::string &error);

@@ -37,8 +37,7 @@ static void remove_bucket(proxy *root, proxy_bucket *pb) {
     pb->removed = true;
     for (auto &l : root->listeners)
         if (l->tag == pb->core.index && l->fd >= 0)
-            net_listener_close(l.get(),
-                               [](net_listener *closed) { --static_cast<proxy *>(closed->owner)->listeners_open; });
+            setup_close_listener(l.get());
     bucket_cancel(pb->core, pb->warm_wait);
     bucket_cancel(pb->core, pb->probe_wait);
     slots_deny_all(root, pb, proxy_error::no_bucket, "the bucket has been removed");

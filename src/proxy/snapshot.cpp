@@ -1,5 +1,6 @@
 #include "proxy/snapshot.h"
 
+#include "config/option_table.h"
 #include "pool/server_pool.h"
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
@@ -31,19 +32,10 @@ static snapshot_component bucket_component(const proxy_bucket &pb) {
             off ? "not checked: health_probe is off" : bucket_message(pb.core), pb.core.latency_us};
 }
 
-static const char *mode_name(pool_mode mode) {
-    switch (mode) {
-    case pool_mode::transaction: return "transaction";
-    case pool_mode::session: return "session";
-    case pool_mode::passthrough: return "passthrough";
-    }
-    return "";
-}
-
 static snapshot_bucket bucket_now(const proxy *root, const proxy_bucket &pb) {
     snapshot_bucket b;
     b.id = pb.core.id;
-    b.mode = mode_name(pb.conf->mode);
+    b.mode = option_mode_name(pb.conf->mode);
     b.limit = pb.core.max;
     b.in_use = coord_get_bucket_status(root->coordinator, pb.core.index).count;
     b.idle = pool_set_idle_count(pb.pools);
