@@ -45,7 +45,8 @@ void session_choose(client_session *s, proxy_bucket *pb) {
     if (s->bucket != nullptr)
         --s->bucket->clients;
     s->bucket = pb;
-    ++pb->clients;
+    if (pb != nullptr)
+        ++pb->clients;
 }
 
 std::string_view session_bucket_id(const client_session *s) {
@@ -107,8 +108,7 @@ void session_accept(proxy *root, int fd, const sockaddr_storage &peer, proxy_buc
 static void client_closed(net_conn *conn) {
     client_session *s = container_of(conn, client_session, client.conn);
     proxy *root = s->root;
-    if (s->bucket != nullptr)
-        --s->bucket->clients;
+    session_choose(s, nullptr);
     list_remove(state_list(s), *s);
     slab_delete(root->session_slab, s);
     proxy_drain_step(root);

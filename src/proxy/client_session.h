@@ -110,7 +110,7 @@ using session_turns = list<client_session, &client_session::turn>;
 // A new connection on a listener. Takes `fd`. `listener_bucket`: the bucket whose own port it is, or nullptr.
 void session_accept(proxy *, int fd, const sockaddr_storage &peer, proxy_bucket *listener_bucket);
 void session_move(client_session *, session_state to);
-// The bucket that it is for. It may be chosen anew.
+// The bucket that it is for; nullptr: none. It may be chosen anew.
 void session_choose(client_session *, proxy_bucket *);
 // For the log and the error counter: "none" when no bucket is known.
 std::string_view session_bucket_id(const client_session *);

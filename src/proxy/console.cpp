@@ -99,7 +99,7 @@ static void accept(client_session *s, bool admin) {
     reply.features = l.features;
     reply.spid = session_spid(s);
     tds_login_answer_build(own_answer(s), reply, c->login_answer);
-    s->bucket = nullptr; // of the port that it came to
+    session_choose(s, nullptr); // not the one of the port that it came to
     log_info("console: login", {{"session", s->id},
                                 {"client", net_address_text(reinterpret_cast<sockaddr *>(&s->peer))},
                                 {"may", admin ? "everything" : "look"}});

@@ -7,6 +7,7 @@ import threading
 
 from harness import *
 from harness.clients import CLIENTS
+from harness.ports import free_port
 from harness.tds import *
 from test_session_cancel import assert_acknowledged
 from test_standin_protocol import assert_closed, numbers
@@ -712,3 +713,16 @@ def test_tools(t, tool):
         run(ADMIN, f"KILL {session_of(admin, 'victim')['session']}")
         assert_closed(victim)
     assert "Login failed for user" in run((ADMIN[0], "wrong"), "SHOW POOLS")
+
+
+@timeout(30)
+def test_a_console_on_a_buckets_own_port_is_not_its_client(t):
+    """It was counted as one for ever: proxy_clients never came back to 0."""
+    server, port = t.sqlserver(), free_port()
+    proxy = t.proxy([t.bucket("b1", server, 3, health_probe="off", listen_port=port)], proxy={"pool_mode": "session", **keys_of(t)})
+    for _ in range(3):
+        with t.client(port, user=ADMIN[0], password=ADMIN[1], database=BASE) as admin:
+            assert shown(admin, "BUCKETS")[0]["clients"] == 0
+    with t.client(port):
+        proxy.wait_metric("proxy_clients", 1, bucket_id="b1")
+    proxy.wait_metric("proxy_clients", 0, bucket_id="b1")
