@@ -144,8 +144,6 @@ void read_pair(section_reader &s, const yaml_node_t &key, const yaml_node_t &val
     if (line != 0)
         return report_error(s.file.to, where, "given twice, first in line " + std::to_string(line), "it once");
     line = yaml_line(key);
-    if ((row->flags & option_later) != 0)
-        return report_error(s.file.to, where, "not available in this version", "the key to be left out");
     read_value(s, *row, value);
 }
 
@@ -153,8 +151,7 @@ key_lines no_lines() {
     return key_lines(option_table().size(), 0);
 }
 
-// Fills in the table's defaults. They pass the same checks as a file's values; the tests see to it that all do, except
-// the default modes that this version lacks, which are stored all the same.
+// Fills in the table's defaults. They pass the same checks as a file's values; the tests see to it that all do.
 void set_defaults(S section, void *target) {
     std::string what;
     for (const option_row &row : option_table())
@@ -275,6 +272,8 @@ void inherit(config &c, const config_lines &lines) {
             b.queue_timeout = c.proxy.queue_timeout;
         if (given[index("max_queue_size")] == 0)
             b.max_queue_size = c.proxy.max_queue_size;
+        if (given[index("rate_limit")] == 0)
+            b.rate_limit = c.proxy.rate_limit;
         if (b.mode == pool_mode::transaction && given[index("idle_timeout")] == 0)
             b.idle_timeout = c.proxy.idle_timeout;
         if (b.mode == pool_mode::transaction && given[index("session_timeout")] == 0)

@@ -30,6 +30,7 @@ struct bucket_config {
     uint64_t connection_timeout = 30'000;
     uint64_t queue_timeout = 0;  // proxy's when not set
     uint32_t max_queue_size = 0; // proxy's when not set; 0 = unlimited
+    uint32_t rate_limit = 0;     // proxy's when not set; requests per second and tenant, 0 = unlimited
     pool_mode mode = pool_mode::transaction;
     uint16_t listen_port = 0;         // 0: none of its own
     std::vector<std::string> aliases; // other host names (TLS SNI, Login7 ServerName)
@@ -69,6 +70,7 @@ struct proxy_config {
     pool_mode mode = pool_mode::transaction;
     uint64_t queue_timeout = 30'000; // 0: queueing is off
     uint32_t max_queue_size = 1000;
+    uint32_t rate_limit = 0; // requests per second and tenant; 0: unlimited
     uint64_t queue_poll = 500;
     uint64_t fairness_interval = 500;
     uint64_t queue_notify = 0; // 0: nobody is told that it waits

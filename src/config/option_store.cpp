@@ -154,9 +154,8 @@ bool option_is_list(const option_row &row) {
            row.type == T::pattern_list;
 }
 
-// A later version's keys count as secret: some may be, and none of their values matter now.
 bool option_is_secret(const option_row &row) {
-    return row.type == T::secret || (row.flags & option_later) != 0;
+    return row.type == T::secret;
 }
 
 std::string option_expected(const option_row &row) {

@@ -59,10 +59,6 @@ constexpr option_choice tls_versions[] = {{"1.2", false}, {"1.3", true}, {nullpt
 constexpr option_choice log_formats[] = {{"text", false}, {"json", true}, {nullptr}};
 constexpr option_choice log_levels[] = {{"debug"}, {"info"}, {"warn"}, {"error"}, {nullptr}};
 
-constexpr option_row later(S section, const char *name) {
-    return {.section = section, .name = name, .flags = option_later, .help = "Not available in this version."};
-}
-
 option_target redis_addr(void *section) {
     auto *redis = static_cast<redis_config *>(section);
     return host_port_target{&redis->host, &redis->port};
@@ -103,6 +99,11 @@ const option_row table[] = {
     {.section = S::proxy, .name = "max_queue_size", .type = T::number, .default_text = "1000", .max = 1'000'000,
      .target = AT(proxy_config, max_queue_size),
      .help = "Most waiters per bucket and instance, then error 50005; 0: unlimited."},
+    {.section = S::proxy, .name = "rate_limit", .type = T::number, .default_text = "0", .max = 1'000'000,
+     .target = AT(proxy_config, rate_limit),
+     .help = "Most requests per second of a tenant, which is a login and its database in one bucket, over all its "
+             "sessions on this instance; one second's worth may come at once. More get error 50006, but for those in "
+             "a transaction or a pinned session. 0: unlimited. Not for passthrough and MARS sessions."},
     {.section = S::proxy, .name = "queue_poll", .type = T::duration, .default_text = "500ms", .min = 10,
      .max = minute, .target = AT(proxy_config, queue_poll),
      .help = "How often the head of a queue asks for a slot again, in case a notification was lost."},
@@ -230,8 +231,6 @@ const option_row table[] = {
      .target = AT(proxy_config, monitor_password),
      .help = "File that holds the password instead."},
 
-    later(S::proxy, "rate_limit"),
-
     // redis
     {.section = S::redis, .name = "addr", .type = T::host_port, .default_text = "redis:6379", .flags = option_restart, .target = redis_addr,
      .help = "Redis server, `host:port`. Not used with `sentinels`."},
@@ -323,6 +322,9 @@ const option_row table[] = {
     {.section = S::bucket, .name = "max_queue_size", .type = T::number, .default_text = "", .max = 1'000'000,
      .flags = option_inherits, .target = AT(bucket_config, max_queue_size),
      .help = "As proxy.max_queue_size."},
+    {.section = S::bucket, .name = "rate_limit", .type = T::number, .default_text = "", .max = 1'000'000,
+     .flags = option_inherits, .target = AT(bucket_config, rate_limit),
+     .help = "As proxy.rate_limit."},
     {.section = S::bucket, .name = "connection_timeout", .type = T::duration, .default_text = "30s", .min = 100,
      .max = hour, .target = AT(bucket_config, connection_timeout),
      .help = "Longest time to connect to the server and log in."},

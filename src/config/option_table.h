@@ -39,8 +39,7 @@ enum class option_type : uint8_t {
 enum option_flag : uint8_t {
     option_required = 1, // no default
     option_inherits = 2, // buckets[]: proxy's value when not given
-    option_later = 4,    // a key of a later version: known, but refused
-    option_restart = 8,  // a reload leaves it as it is
+    option_restart = 4,  // a reload leaves it as it is
 };
 
 struct option_choice {
@@ -68,8 +67,7 @@ struct option_row {
     uint64_t max = UINT64_MAX;
     const option_choice *choices = nullptr;
     uint8_t flags = 0;
-    option_target (*target)(void *section) =
-        nullptr; // `section`: proxy_config *, redis_config *, ...; null if later or keys
+    option_target (*target)(void *section) = nullptr; // `section`: proxy_config *, redis_config *, ...; null for keys
     const char *help = "";
 };
 

@@ -12,6 +12,7 @@
 #include "tds/packet_stream.h"
 #include "tls/digest.h"
 
+struct rate_tenant;
 struct server_pool;
 struct shared_session;
 
@@ -51,6 +52,7 @@ struct dialogue {
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
+    bool rated = false;        // the request has been counted for its tenant's rate_limit
     bool taking = false;       // the client's bytes are being looked at
     bool swallowing = false;   // the request has failed: its rest is read and dropped, then answered
     uint8_t attentions = 0;    // acknowledgements that the server owes
@@ -59,5 +61,6 @@ struct dialogue {
     std::vector<uint8_t>
         late_answer;         // swallowing: the tokens of its answer; a login that waits for its answer: packets
     bool ends_after = false; // and whether the session ends with it
+    std::shared_ptr<rate_tenant> tenant;       // once one of its requests has been counted
     std::unique_ptr<tds_message_reader> token; // dedicated login: the client's next message
 };

@@ -48,7 +48,7 @@ void exchange_watch(client_session *s) {
 
 // In session mode the server connection stays attached between requests; on one that is silent about transactions
 // nobody knows whether there is one.
-static bool nothing_held(const client_session *s) {
+bool exchange_nothing_held(const client_session *s) {
     if (sharing(s))
         return s->server == nullptr && s->talk->shared->pins == 0;
     return s->server == nullptr ||
@@ -61,7 +61,7 @@ bool exchange_at_rest(const client_session *s) {
     const dialogue &d = *s->talk;
     bool quiet = iobuf_size(s->in) == 0 && stream_unsent(&s->client) == 0 && !d.sending && !d.awaiting &&
                  !d.swallowing && !d.taking && d.attentions == 0;
-    return quiet && nothing_held(s);
+    return quiet && exchange_nothing_held(s);
 }
 
 void exchange_finish(client_session *s, const char *reason) {
@@ -203,7 +203,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = d.taken_back = false;
-    d.reset_done = false;
+    d.reset_done = d.rated = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
     c->walker.options.mark_changes = !rides && sharing(s) && begin_watches(s);
@@ -273,14 +273,14 @@ static step settle_before(client_session *s, std::span<const uint8_t> in) {
 }
 
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
-static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t bits) {
+static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
     if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
         sharing_unpin(s);
         attach_give_back(s, "state that no reset takes back");
     }
-    if (s->server != nullptr)
-        return step::go_on;
     apply_reset_detached(s, bits);
+    if (exchange_over_rate(s, type, bits) || s->server != nullptr)
+        return step::go_on;
     if (answered_here(s, in, bits))
         return step::go_on;
     if (attach_request(s) || exchange_serving(s))
@@ -322,7 +322,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
     if (arrived == tds_arrival::more && (s->server == nullptr || sharing(s)))
         return step::wait;
-    if (step next = find_server(s, in, bits); next != step::go_on || d.swallowing)
+    if (step next = find_server(s, in, h.type, bits); next != step::go_on || d.swallowing)
         return next;
     if (h.type == tds_type_rpc && in.size() < h.length)
         return step::wait; // for its name

@@ -109,7 +109,7 @@ void exchange_swallow(client_session *s, std::vector<uint8_t> &&tokens, bool end
     d.late_answer = std::move(tokens);
     d.ends_after = ends_after;
     d.swallowing = true;
-    d.reset_done = false;
+    d.reset_done = d.rated = false;
     d.reset_ack = false;
     sharing_drop_request(s);
     exchange_go_on(s);
@@ -164,7 +164,7 @@ void exchange_cancel_waiting(client_session *s) {
     }
     count_taken_back(s, iobuf_pending(s->in).first(size));
     iobuf_consume(s->in, size);
-    s->talk->reset_done = false;
+    s->talk->reset_done = s->talk->rated = false;
     if (exchange_send_done(s, tds_done_error) && exchange_send_done(s, tds_done_attention))
         exchange_go_on(s);
 }

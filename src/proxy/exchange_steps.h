@@ -4,6 +4,7 @@
 //      exchange_answer.cpp  answers, from the server to the client
 //      exchange_reply.cpp   what the proxy answers itself: errors, attentions, requests that fail before a server had
 //      them
+//      exchange_rate.cpp    requests of a tenant that has sent too many
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,11 @@ void exchange_begin_message(client_session *);
 [[nodiscard]] bool exchange_send_done(client_session *, uint16_t status);
 std::vector<uint8_t> exchange_error_tokens(const client_session *, proxy_error, const char *detail);
 
+// The session has nothing that a request refused in the middle of it would spoil: no transaction, no pin.
+[[nodiscard]] bool exchange_nothing_held(const client_session *);
+// The request whose first packet has these (MS-TDS 2.2.3.1) is counted for its tenant, once. True: it is refused and
+// being swallowed.
+[[nodiscard]] bool exchange_over_rate(client_session *, uint8_t type, uint8_t status_bits);
 // The request at the head of `in` is read to its end and dropped, then answered with these tokens.
 void exchange_swallow(client_session *, std::vector<uint8_t> &&tokens, bool ends_after);
 // It has been: the answer. False: the session has ended.

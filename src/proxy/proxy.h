@@ -25,6 +25,7 @@
 #include "net/outbox.h"
 #include "net/resolver.h"
 #include "pool/bucket.h"
+#include "pool/rate.h"
 #include "pool/server_pool.h"
 #include "proxy/client_session.h"
 #include "proxy/meters.h"
@@ -78,6 +79,7 @@ struct proxy_bucket {
     mars_offer mars = mars_offer::unknown;           // as the server answered last
     announcing announces[3] = {};                    // TDS 7.2, 7.3, 7.4
     std::unordered_set<std::string> unshared;        // users whose USE the server has refused
+    rate_table rates;                                // of rate_limit
 
     // Transaction mode.
     procedure_table procedures;        // whose definitions have been read

@@ -50,7 +50,7 @@ std::string shown_value(const option_row &row) {
 std::string option_lines(option_section section, const std::string &prefix) {
     std::string text;
     for (const option_row &row : option_table()) {
-        if (row.section != section || (row.flags & option_later) != 0)
+        if (row.section != section)
             continue;
         std::string name = code(prefix + row.name) + (row.alias != nullptr ? " (" + code(row.alias) + ")" : "");
         const char *restart = (row.flags & option_restart) != 0 ? " *(restart)*" : "";
@@ -67,25 +67,13 @@ std::string options_of(option_section section) {
 }
 
 std::string options_short() {
-    std::string text = "| section | keys of this version (default) |\n| --- | --- |\n";
+    std::string text = "| section | keys (default) |\n| --- | --- |\n";
     for (option_section section :
          {option_section::proxy, option_section::redis, option_section::fallback, option_section::bucket}) {
         std::string keys;
         for (const option_row &row : option_table())
-            if (row.section == section && (row.flags & option_later) == 0)
+            if (row.section == section)
                 keys += (keys.empty() ? "" : ", ") + code(row.name) + " (" + shown_default(row) + ")";
-        text += "| " + code(option_section_name(section)) + " | " + keys + " |\n";
-    }
-    return text;
-}
-
-std::string options_later() {
-    std::string text = "| section | keys |\n| --- | --- |\n";
-    for (option_section section : {option_section::proxy, option_section::bucket}) {
-        std::string keys;
-        for (const option_row &row : option_table())
-            if (row.section == section && (row.flags & option_later) != 0)
-                keys += (keys.empty() ? "" : ", ") + code(row.name);
         text += "| " + code(option_section_name(section)) + " | " + keys + " |\n";
     }
     return text;
@@ -162,7 +150,7 @@ std::string roff(const std::string &text) {
 std::string man_options(option_section section, const std::string &prefix = "") {
     std::string text;
     for (const option_row &row : option_table()) {
-        if (row.section != section || (row.flags & option_later) != 0)
+        if (row.section != section)
             continue;
         text += ".TP\n.B " + roff(prefix + row.name) + "\n";
         if ((row.flags & option_restart) != 0)
@@ -186,7 +174,6 @@ const block blocks[] = {
     {"docs/configuration.md", "redis", [] { return options_of(option_section::redis); }},
     {"docs/configuration.md", "fallback", [] { return options_of(option_section::fallback); }},
     {"docs/configuration.md", "buckets", [] { return options_of(option_section::bucket); }},
-    {"docs/configuration.md", "later", options_later},
     {"docs/man/tdsbouncer.yaml.5", "man-proxy", [] { return man_block(option_section::proxy); }},
     {"docs/man/tdsbouncer.yaml.5", "man-redis", [] { return man_block(option_section::redis); }},
     {"docs/man/tdsbouncer.yaml.5", "man-fallback", [] { return man_block(option_section::fallback); }},

@@ -17,9 +17,9 @@ OTHER = "other_db"
 ENV_RESET = 18
 
 
-def server_and_clients(t, server_is):
+def server_and_clients(t, server_is, *more):
     """A server of that kind, with a second database, and the keys that clients of it are made with."""
-    server = t.sqlserver(args=["--database", OTHER])
+    server = t.sqlserver(args=["--database", OTHER, *more])
     if server_is == "silent":
         server.set("silent-transactions", 1)
     return server, {"prelogin": False, "tds_version": TDS71} if server_is == "TDS 7.1" else {"tds_version": TDS74}

@@ -73,7 +73,7 @@ static void files_show_every_key_with_its_default(void **) {
                                  part(proxy, "\nfallback:", "\v"), part(buckets, "id: bucket-001", "read_only:"),
                                  part(buckets, "# read_only:", "id: bucket-002")};
     for (const option_row &row : option_table()) {
-        if ((row.flags & option_later) != 0 || row.type == option_type::keys)
+        if (row.type == option_type::keys)
             continue;
         std::string value = shown_value(" \n  - " + texts[static_cast<size_t>(row.section)], row.name);
         bool differs = row.default_text[0] == '\0' || std::string_view(row.name) == "pool_mode" ||

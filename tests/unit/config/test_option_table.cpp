@@ -57,7 +57,7 @@ static void names_are_unique_and_found(void **) {
 static void every_row_is_complete(void **) {
     for (const option_row &row : option_table()) {
         assert_true(row.help[0] != '\0');
-        bool has_value = (row.flags & option_later) == 0 && row.type != option_type::keys;
+        bool has_value = row.type != option_type::keys;
         assert_true((row.target != nullptr) == has_value);
         bool has_choices = row.type == option_type::choice || row.type == option_type::choice_list;
         assert_true((row.choices != nullptr) == has_choices);
