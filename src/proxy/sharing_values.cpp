@@ -290,14 +290,14 @@ void values_note(client_session *s, const tds_request_info &info, bool surely) {
         c->identity_unread = true;
         hold(s);
     }
-    bool manager = info.type == tds_type_transaction;
-    bool known = surely && (manager || (info.effect.lone_select && m.dones_with_count == 1));
+    bool no_count = info.type == tds_type_transaction || info.effect.no_count;
+    bool known = surely && (no_count || (info.effect.lone_select && m.dones_with_count == 1));
     c->status_token = sh.status_token = ++s->root->values_token;
     c->status_unread = !known;
     if (!known)
         return;
     if (!sh.kept)
         sh.kept = std::make_unique<last_values>();
-    sh.kept->rowcount = std::to_string(manager ? 0 : m.last_count);
+    sh.kept->rowcount = std::to_string(no_count ? 0 : m.last_count);
     sh.kept->error.assign(1, '0');
 }

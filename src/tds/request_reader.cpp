@@ -263,7 +263,7 @@ static void settle_place(tds_request_reader &r) {
 static void assume_the_worst(tsql_effect &effect) {
     effect.turned_on |= tsql_unknown;
     effect.calls = effect.transactions = effect.writes = true;
-    effect.empty = effect.lone_select = false;
+    effect.empty = effect.lone_select = effect.no_count = false;
 }
 
 void tds_request_end(tds_request_reader *r) {
@@ -277,7 +277,7 @@ void tds_request_end(tds_request_reader *r) {
     if (info.type == tds_type_bulk)
         info.effect.transactions = info.effect.writes = true;
     if (info.type != tds_type_sql_batch)
-        info.effect.empty = false;
+        info.effect.empty = info.effect.no_count = false;
     settle_place(*r);
     if (info.broken)
         assume_the_worst(info.effect);

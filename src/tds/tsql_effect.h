@@ -103,6 +103,7 @@ struct tsql_effect {
     bool writes = false;       // may change @@IDENTITY
     bool empty = true;         // no statement at all
     bool lone_select = false;  // one SELECT that writes nothing, and nothing else: @@ROWCOUNT is what its DONE says
+    bool no_count = false;     // nothing but USE, SET of options, BEGIN TRAN, COMMIT: as a batch it leaves @@ROWCOUNT 0
 
     // Last values.
     std::vector<tsql_last_use> last_uses; // each can be replaced by a literal

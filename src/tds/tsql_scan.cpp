@@ -196,6 +196,8 @@ static void start(tsql_scanner &s, const tsql_token &t) {
     s.s.depth = t.symbol == '(' ? 1 : 0;
     s.statements += kind == tsql_kind::end ? 0 : 1;
     s.only_select = s.only_select && (kind == tsql_kind::select || kind == tsql_kind::with);
+    s.no_count = s.no_count && (kind == tsql_kind::set || kind == tsql_kind::use || kind == tsql_kind::begin ||
+                                kind == tsql_kind::end_tran);
     if (kind == tsql_kind::if_)
         tsql_flow_if(s);
     else if (kind == tsql_kind::while_)
@@ -204,6 +206,7 @@ static void start(tsql_scanner &s, const tsql_token &t) {
 
 // The token behind BEGIN. True: it is a part of that.
 static bool after_begin(tsql_scanner &s, const tsql_token &t) {
+    s.no_count = s.no_count && (t.word == tsql_word::tran || t.word == tsql_word::transaction);
     switch (t.word) {
     case tsql_word::tran:
     case tsql_word::transaction:
@@ -497,7 +500,7 @@ void tsql_scan_begin(tsql_scanner *s, tsql_scope scope, tsql_effect &effect) {
     s->nested = s->skipping = s->implicit_on = s->spid = false;
     s->defining = scope == tsql_scope::body;
     s->was_empty = effect.empty;
-    s->only_select = true;
+    s->only_select = s->no_count = true;
     s->statements = 0;
     s->last_kind = tsql_token_kind::odd;
     s->last_word = s->word_before = s->opened_by = tsql_word::none;
@@ -522,6 +525,7 @@ void tsql_scan_end(tsql_scanner *s) {
     effect.empty = effect.empty && s->statements == 0;
     effect.lone_select =
         s->was_empty && s->statements == 1 && s->only_select && s->scope != tsql_scope::body && !s->skipping;
+    effect.no_count = s->was_empty && s->statements > 0 && s->no_count && tsql_in_batch(*s) && !s->skipping;
     if (s->spid && (!effect.lone_select || s->nested))
         tsql_turn_on(*s, tsql_spid);
     tsql_sum_marks(effect);
@@ -545,7 +549,7 @@ void tsql_call(tsql_scanner *scanner, tsql_scope scope, std::string_view name, t
     if (!is_plain_name(name)) {
         effect.turned_on |= tsql_unknown;
         effect.calls = effect.writes = effect.transactions = true;
-        effect.empty = effect.lone_select = false;
+        effect.empty = effect.lone_select = effect.no_count = false;
         return;
     }
     std::string call("EXEC ");

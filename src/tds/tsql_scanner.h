@@ -151,7 +151,7 @@ struct tsql_scanner {
     bool spid;           // @@SPID was named
     uint32_t unexecuted; // NOEXEC and its like that are on: bit by option
     size_t statements;
-    bool only_select;
+    bool only_select, no_count;
 
     tsql_values values;
     tsql_frame frames[tsql_frames_max];

@@ -131,10 +131,20 @@ static constexpr bool in_order() {
 }
 static_assert(in_order());
 
+// "Statements such as USE, SET <option>, BEGIN TRANSACTION, COMMIT TRANSACTION reset the ROWCOUNT value to 0."
+static bool leaves_no_count(const tsql_scanner &s, bool option) {
+    switch (s.s.kind) {
+    case tsql_kind::set: return option;
+    case tsql_kind::end_tran: return tsql_head_word(s, 0) == tsql_word::commit;
+    default: return s.s.kind == tsql_kind::use || s.s.kind == tsql_kind::begin_tran;
+    }
+}
+
 void tsql_statement_finish(tsql_scanner &s) {
     const kind_row &row = rows[static_cast<size_t>(s.s.kind)];
     tsql_effect &effect = *s.effect;
     bool option = s.s.kind == tsql_kind::set && !tsql_head_is(s, 1, tsql_token_kind::variable);
+    s.no_count = s.no_count && leaves_no_count(s, option);
     effect.transactions = effect.transactions || row.transactions || (s.implicit_on && !option);
     effect.writes = effect.writes || row.writes;
     effect.calls = effect.calls || row.calls;
@@ -184,7 +194,7 @@ void tsql_not_understood(tsql_scanner &s) {
     tsql_turn_on(s, tsql_unknown);
     effect.calls = effect.transactions = effect.writes = true;
     effect.last_unclear = tsql_last_identity | tsql_last_scope_identity | tsql_last_rowcount | tsql_last_error;
-    s.only_select = false;
+    s.only_select = s.no_count = false;
 }
 
 // --- marks
@@ -247,7 +257,7 @@ void tsql_effect_add(tsql_effect &to, const tsql_effect &more) {
     to.calls |= more.calls;
     to.transactions |= more.transactions;
     to.writes |= more.writes;
-    to.empty = to.lone_select = false;
+    to.empty = to.lone_select = to.no_count = false;
     to.last_unclear |= more.last_unclear;
     for (const tsql_last_use &use : more.last_uses)
         to.last_unclear |= use.which;

@@ -721,6 +721,31 @@ def test_last_values_are_not_read_behind_queries(t, text="SELECT n FROM dbo.ids"
 
 
 @timeout(60)
+@cases(server_is=SERVERS)
+def test_last_values_are_not_read_behind_transactions_and_settings(t, server_is):
+    """Behind COMMIT and SET @@ROWCOUNT and @@ERROR are 0: nothing is asked for that, on whichever connection the next request runs."""
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, 1)
+    client, other = t.client(proxy, **keys), t.client(proxy, **keys)
+    client.query("CREATE TABLE dbo.ids (id int IDENTITY, n int)")
+    work = ["BEGIN TRAN", "SELECT n FROM dbo.ids", "COMMIT TRAN"], ["SET NOCOUNT ON; SET DATEFIRST 7"], [f"USE {server.database}"]
+    for texts in work:
+        for one in (client, other) * 3:  # all that is asked only once has been
+            for text in texts:
+                one.query(text)
+        wait_idle(proxy, 1)
+        before = server.stats()["requests_total"]
+        for one in (client, other) * 5:
+            for text in texts:
+                one.query(text)
+        own = server.stats()["requests_total"] - before - 10 * len(texts)
+        wanted = 20 if server_is != "announcing" and "COMMIT TRAN" in texts else 0  # for @@TRANCOUNT, behind BEGIN and COMMIT
+        assert own == wanted, f"{texts}: {own} requests of the proxy's own for 10 changes of client"
+        other.query("SELECT n FROM (VALUES (1), (2), (3)) v (n)")
+        assert client.query("SELECT @@ROWCOUNT AS n, @@ERROR AS e").rows == [[0, 0]], texts
+
+
+@timeout(60)
 def test_last_values_cost_one_request_at_each_change(t):
     server, keys = server_and_clients(t, "announcing")
     proxy = pooled(t, server, 1)

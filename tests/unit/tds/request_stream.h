@@ -121,7 +121,8 @@ inline std::string spell(const reading &k) {
     }
     put("\ncalls", i.calls_count), put("on", i.effect.turned_on), put("runs", i.effect.calls);
     put("transactions", i.effect.transactions), put("writes", i.effect.writes), put("empty", i.effect.empty);
-    put("lone", i.effect.lone_select), put("uses", i.effect.last_uses.size()), put("unclear", i.effect.last_unclear);
+    put("lone", i.effect.lone_select), put("no count", i.effect.no_count), put("uses", i.effect.last_uses.size()),
+        put("unclear", i.effect.last_unclear);
     put("\nplace", static_cast<int>(i.place.kind)), put("value", i.place.value_at), put("at", i.place.at);
     put("bytes", i.place.bytes), put("type", i.place.type), put("plp", i.place.plp), put("type_at", i.place.type_at);
     put("may", i.place.may_be_plp);

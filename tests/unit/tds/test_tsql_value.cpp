@@ -1,4 +1,6 @@
 // Last values: where a name is an earlier request's, where it is this text's own, where it may be either.
+#include <cstring>
+
 #include "cmocka_cpp.h"
 
 #include "effect_text.h"
@@ -83,11 +85,73 @@ static void test_flow(void **) {
     effect_check(tsql_scope::batch, flow);
 }
 
+// Nothing but statements behind which @@ROWCOUNT is 0, each of them for certain.
+static void test_no_count(void **) {
+    static constexpr const char *yes[] = {
+        "COMMIT",
+        "commit tran;",
+        "COMMIT WORK",
+        "/* x */ COMMIT TRANSACTION t -- y",
+        "BEGIN TRAN",
+        "BEGIN TRANSACTION t WITH MARK",
+        "BEGIN TRAN; COMMIT",
+        "COMMIT BEGIN TRAN",
+        "USE other",
+        "SET NOCOUNT ON",
+        "SET QUOTED_IDENTIFIER ON SET TEXTSIZE 100; SET TRANSACTION ISOLATION LEVEL SNAPSHOT",
+        "SET IDENTITY_INSERT t ON",
+    };
+    static constexpr const char *no[] = {
+        "",
+        "-- COMMIT",
+        ";",
+        "ROLLBACK",
+        "SAVE TRAN t",
+        "COMMIT SELECT 1",
+        "SELECT 1 COMMIT",
+        "SET @a = 1",
+        "DECLARE @a int SET NOCOUNT ON",
+        "IF @@TRANCOUNT > 0 COMMIT TRAN",
+        "IF 1 = 1 SET NOCOUNT ON ELSE COMMIT",
+        "WHILE 1 = 0 COMMIT",
+        "BEGIN COMMIT END",
+        "BEGIN DISTRIBUTED TRAN",
+        "BEGIN TRY COMMIT END TRY BEGIN CATCH END CATCH",
+        "BEGIN DIALOG x FROM SERVICE a TO SERVICE 'b'",
+        "EXEC ('COMMIT')",
+        "EXEC sp_executesql N'COMMIT'",
+        "p",
+        "x: COMMIT",
+        "GOTO x",
+        "COMMIT; PRINT 'x'",
+        "INSERT t VALUES (1) COMMIT",
+        "CREATE PROCEDURE p AS COMMIT",
+        "COMMIT )",
+    };
+    tsql_scanner *scanner = tsql_scanner_create();
+    auto check = [&](const char *sql, tsql_scope scope, bool expected) {
+        tsql_effect effect;
+        std::vector<uint8_t> text;
+        tds_utf16_append(sql, strlen(sql), text);
+        tsql_scan(scanner, scope, text, effect);
+        if (effect.no_count != expected)
+            fail_msg("%s: %d", sql, effect.no_count);
+    };
+    for (const char *sql : yes) {
+        check(sql, tsql_scope::batch, true);
+        check(sql, tsql_scope::inner, false); // "EXECUTE statements preserve the previous @@ROWCOUNT"
+    }
+    for (const char *sql : no)
+        check(sql, tsql_scope::batch, false);
+    tsql_scanner_destroy(scanner);
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_statements),
         cmocka_unit_test(test_flow),
+        cmocka_unit_test(test_no_count),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
