@@ -16,7 +16,6 @@
 
 #include <strings.h>
 
-static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
 static constexpr int32_t login_failed = 18456;
 static constexpr uint8_t login_failed_severity = 14;
 
@@ -201,7 +200,7 @@ static bool take_message(client_session *s, uint8_t type, uint8_t last_status) {
         return protocol_error(s, "a request before the last one was answered");
     if (type != tds_type_sql_batch && type != tds_type_rpc && type != tds_type_transaction)
         return protocol_error(s, "not a request");
-    if ((c.status & reset_bits) == reset_bits)
+    if ((c.status & tds_status_resets) == tds_status_resets)
         return protocol_error(s, "both reset bits");
     if (last_status & tds_status_ignore)
         return send_done(s, tds_done_error);

@@ -23,7 +23,6 @@
 
 static constexpr size_t attach_after = 64 * 1024; // bytes of a request that are enough to attach
 static constexpr uint8_t attentions_max = 100;
-static constexpr uint8_t reset_bits = tds_status_reset | tds_status_reset_skip_tran;
 // ---- both sockets ----------------------------------------------------------------------------------------------
 
 void exchange_watch(client_session *s) {
@@ -307,7 +306,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
     }
     if (!is_request(h.type))
         return protocol_error(s, "not a request");
-    if ((h.status & reset_bits) == reset_bits)
+    if ((h.status & tds_status_resets) == tds_status_resets)
         return protocol_error(s, "both reset bits");
     if (d.awaiting || d.attentions > 0 || s->state != session_state::active)
         return step::wait;
@@ -319,7 +318,7 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         swallow_ignored_request(s);
         return step::go_on;
     }
-    uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & reset_bits);
+    uint8_t bits = h.type == tds_type_bulk ? uint8_t{0} : static_cast<uint8_t>(h.status & tds_status_resets);
     if (arrived == tds_arrival::more && (s->server == nullptr || sharing(s)))
         return step::wait;
     if (step next = find_server(s, in, h.type, bits); next != step::go_on || d.swallowing)

@@ -225,8 +225,10 @@ static void prepared(server_conn *c, server_task task) {
         clean(c);
         return;
     }
-    if (c->task_status & tds_status_reset)
+    if (c->task_status & tds_status_resets) {
         sharing_server_reset(c);
+        c->pristine = (c->task_status & tds_status_reset) != 0; // else there may be a transaction
+    }
     if (task == server_task::prepare && c->settings != s->talk->settings)
         count_replay(c->bucket->tallies, replay_outcome::done);
     c->settings = s->talk->settings;
@@ -319,7 +321,7 @@ static void ended_well(server_conn *c, server_task task) {
     case server_task::make: return asked(c, task);
     case server_task::prepare:
     case server_task::client_reset:
-        if ((c->task_status & tds_status_reset) && !c->walker.message.reset_seen)
+        if ((c->task_status & tds_status_resets) && !c->walker.message.reset_seen)
             return task_failed(c, "the server did not acknowledge the reset", false);
         return prepared(c, task);
     case server_task::begin:

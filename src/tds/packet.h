@@ -31,6 +31,7 @@ inline constexpr uint8_t tds_status_eom = 0x01;
 inline constexpr uint8_t tds_status_ignore = 0x02;
 inline constexpr uint8_t tds_status_reset = 0x08;
 inline constexpr uint8_t tds_status_reset_skip_tran = 0x10;
+inline constexpr uint8_t tds_status_resets = tds_status_reset | tds_status_reset_skip_tran;
 
 struct tds_header {
     uint8_t type;

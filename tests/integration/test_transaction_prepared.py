@@ -48,6 +48,28 @@ def facts(answer, handle=None):
 
 
 @timeout(60)
+@cases(status=[STATUS_RESET, STATUS_RESET_SKIP_TRAN], server_is=["announcing", "silent"])
+def test_a_reset_ends_them_at_the_server(t, status, server_is):
+    """A client resets its session on a connection whose own login was to another database, which takes a batch of the proxy's own.
+    The server counts its handles from 1 again: what had number 1 before must not be taken for what has it now."""
+    server, keys = server_and_clients(t, server_is)
+    proxy = pooled(t, server, 1)
+    client = t.client(proxy, **keys)
+    t.client(proxy, **{**keys, "database": OTHER}).query("SELECT 1")  # the only connection is of this login now
+    for n in range(3):
+        before = prepare(client, "SELECT @n + 1 AS n")
+        assert client.rpc(EXECUTE, before, n).rows == [[n + 1]]
+        client.query("BEGIN TRAN")  # it has the connection now
+        assert reset(client, "SELECT @@TRANCOUNT", status).rows == [[0 if status == STATUS_RESET else 1]]
+        client.query("COMMIT") if status == STATUS_RESET_SKIP_TRAN else None
+        assert numbers(client.rpc(EXECUTE, before, n)) == [8179]
+        other, again = prepare(client, "SELECT @n - 1 AS n"), prepare(client, "SELECT @n + 1 AS n")
+        assert client.query(f"EXEC sp_execute {other}, {n}").rows == [[n - 1]]
+        assert client.rpc(EXECUTE, other, n).rows == [[n - 1]] and client.rpc(EXECUTE, again, n).rows == [[n + 1]]
+        reset(client)
+
+
+@timeout(60)
 @cases(server_is=SERVERS, by=list(NAMES))
 def test_executed_wherever_the_client_is(t, server_is, by):
     """On the connection that prepared it, on another, on one that was reset: same answer, and nothing is pinned."""
