@@ -142,13 +142,11 @@ static void apply_reset_detached(client_session *s, uint8_t bits) {
     s->talk->reset_done = true;
 }
 
-// Its pins end with the reset; but for a transaction that the bit leaves alone.
+// Its pins end with the reset.
 static void forget_pins(client_session *s, uint8_t bits) {
     if (!sharing(s))
         return;
-    bool transaction = s->talk->shared->track.transaction && (bits & tds_status_reset_skip_tran);
-    s->talk->shared->track = {};
-    s->talk->shared->track.transaction = transaction;
+    track_reset(s->talk->shared->track, bits & tds_status_reset_skip_tran);
 }
 
 // An open transaction is rolled back by a statement first: Babelfish loses its way else.
@@ -273,7 +271,7 @@ static step settle_before(client_session *s, std::span<const uint8_t> in) {
 
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
 static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
-    if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
+    if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_resets_elsewhere(s)) {
         sharing_unpin(s);
         attach_give_back(s, "state that no reset takes back");
     }

@@ -66,6 +66,13 @@ tsql_state track_state(const session_track &t) {
     return state;
 }
 
+void track_reset(session_track &t, bool keeps_transaction) {
+    bool transaction = t.transaction && keeps_transaction, level_unknown = t.level_unknown;
+    t = {};
+    t.transaction = transaction;
+    t.level_unknown = level_unknown;
+}
+
 pin_set track_pins(const session_track &t) {
     pin_set pins = 0;
     if (t.transaction)
@@ -76,7 +83,7 @@ pin_set track_pins(const session_track &t) {
         pins |= pin_bit(pin_reason::temp_table);
     if (t.bulk_load)
         pins |= pin_bit(pin_reason::bulk_load);
-    if (track_state(t) & ~tsql_handle)
+    if ((track_state(t) & ~tsql_handle) || t.level_unknown)
         pins |= pin_bit(pin_reason::session_state);
     if ((track_state(t) & tsql_handle) || t.handles_unknown || !t.prepared.empty())
         pins |= pin_bit(pin_reason::handle);
@@ -91,7 +98,12 @@ bool track_asks(const session_track &t) {
     return t.ask_transaction || t.ask_temps || t.ask_cursors || t.ask_database || t.doubtful != 0;
 }
 
+static void note_level(session_track &t) {
+    t.level_unknown = t.level_unknown || (t.doubtful & tds_option_bit(tds_option::isolation_level)) != 0;
+}
+
 void track_give_up(session_track &t) {
+    note_level(t);
     t.state |= tsql_unknown;
     t.ask_transaction = t.ask_temps = t.ask_cursors = t.ask_database = false;
     t.doubtful = 0;
@@ -101,6 +113,7 @@ void track_give_up(session_track &t) {
 bool track_ask_less(session_track &t) {
     if (!(t.doubtful & listed_set()))
         return false;
+    note_level(t);
     t.state |= tsql_unknown;
     t.doubtful &= ~listed_set();
     return true;
@@ -161,9 +174,10 @@ static void apply_prepared(const tds_request_info &info, session_track &t) {
 static void apply_sets(const tsql_effect &e, bool surely, session_track &t, tds_session_state &settings) {
     tds_option_set doubtful = e.doubtful;
     for (const tsql_set &set : e.sets) {
-        if (surely)
+        if (surely) {
             tds_state_set(settings, set.option, set.value);
-        else
+            t.level_unknown = t.level_unknown && set.option != tds_option::isolation_level;
+        } else
             doubtful |= tds_option_bit(set.option);
     }
     doubt_options(t, doubtful);
@@ -295,9 +309,10 @@ static void apply_isolation(const tds_request_info &info, bool surely, session_t
     if (info.tm_isolation == 0)
         return;
     const char *name = track_isolation_name(info.tm_isolation);
-    if (surely && *name != '\0')
+    if (surely && *name != '\0') {
         settings[tds_option::isolation_level] = name;
-    else
+        t.level_unknown = false;
+    } else
         t.doubtful |= tds_option_bit(tds_option::isolation_level);
 }
 

@@ -59,6 +59,7 @@ struct session_track {
     std::vector<int32_t> open_cursors, prepared_cursors;
     std::vector<int32_t> prepared;    // handles of the server's that the client has: proxy/prepared_calls
     tsql_inner_effect prepared_inner; // of all texts of prepared cursors so far (track_outcome.inner_outlives)
+    bool level_unknown = false;       // the isolation level could not be read; no reset takes it back
     bool temps_unknown = false, cursors_unknown = false, handles_unknown = false; // more than can be kept apart
 
     // To be asked.
@@ -86,6 +87,9 @@ bool track_sets(const tds_request_info &, const tds_walk_message &);
 // The request's answer is complete. `settings` becomes what the session's state is by it, as far as that is known.
 void track_request(session_track &, const tds_request_info &, const tds_walk_message &, const track_outcome &,
                    tds_session_state &settings);
+// The session has been reset: nothing is left but an isolation level that nobody knows, and the transaction if that was
+// to be kept.
+void track_reset(session_track &, bool keeps_transaction);
 pin_set track_pins(const session_track &);
 // All of its state that cannot be replayed.
 tsql_state track_state(const session_track &);

@@ -94,13 +94,18 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
 
 // State that no reset takes back: the connection is not used again. On servers that are silent about transactions
 // (Babelfish, at any version) a reset leaves more behind than elsewhere.
+static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
+
 static bool beyond_reset(const server_conn *c, const session_track &t) {
-    static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
     return (track_state(t) & never) != 0 || (track_state(t) != 0 && server_task_inner_outlives(c));
 }
 
-bool sharing_beyond_reset(const client_session *s) {
-    return beyond_reset(s->server, s->talk->shared->track);
+bool sharing_resets_elsewhere(client_session *s) {
+    const session_track &t = s->talk->shared->track;
+    if (!beyond_reset(s->server, t))
+        return false;
+    s->server->unpoolable = true;
+    return !t.level_unknown || (track_state(t) & never) != 0;
 }
 
 void sharing_unpin(client_session *s) {

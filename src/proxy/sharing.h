@@ -101,8 +101,9 @@ void sharing_asked(client_session *, const tds_small_result *);
 // Prepared statements have been ended at the server, or one has been made there: result as above.
 void sharing_tidied(client_session *, server_task, const tds_small_result *);
 
-// Its server connection is in a state that no reset takes back.
-bool sharing_beyond_reset(const client_session *);
+// The client resets its session, whose server connection may be in a state that no reset takes back: then nobody else
+// gets that. True: neither does this client any more. But a level that nobody knows survives a reset: it is there only.
+bool sharing_resets_elsewhere(client_session *);
 // What its own reset means for the session, its transaction aside; its connection, if it has one, is the caller's
 // business.
 void sharing_client_reset(client_session *);

@@ -48,6 +48,29 @@ IMPOSSIBLE = {"database": ("prepared", "executed again", "procedure"),
               "before an error": ("executed again",)}
 
 
+@timeout(60)
+def test_a_level_that_nobody_knows_stays_behind_a_reset(t):
+    """Behind an error nobody knows whether the level was set, and Babelfish has nothing to ask for it with. A reset leaves it alone:
+    the session keeps its connection until it is set again; then that is closed, for what else may be left there."""
+    server, keys = server_where_it_outlives(t, "as Babelfish")
+    server.set("no-table-variable-identity", 1)
+    server.set("no-useroptions", 1)
+    proxy = pooled(t, server, 2, {"session_state": "off"})  # nor has it that
+    client = t.client(proxy, **keys)
+    client.ask("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT 1/0")
+    level = "SELECT CAST(transaction_isolation_level AS int) AS n FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
+    for _ in range(2):
+        reset(client)
+        assert client.scalar(level) == 4
+        wait_pinned(proxy, "session_state", "the level is there only")
+    client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    wait_free(proxy, "the level is known")
+    assert client.scalar(level) == 3
+    assert t.client(proxy, **keys).scalar(level) == 2
+    if MODE == "transaction":
+        wait_until(lambda: proxy.log_text().count("slot released") == 1, 10, "not used again")
+
+
 def server_where_it_outlives(t, server_is):
     server, keys = server_and_clients(t, server_is)
     for name, value in {**SERVERS[server_is], "inner-outlives": 1}.items():

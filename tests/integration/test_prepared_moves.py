@@ -130,7 +130,9 @@ ABOUT_HANDLES = {**moves_prepared.MOVES, **{move: weight // 4 + 1 for move, weig
 
 def script_of(seed, number, server_is):
     generator = Generator(seed, number, server_is in SILENT, server_is in STAYS, requests=REQUESTS)
-    generator.moves = ABOUT_HANDLES
+    generator.moves = dict(ABOUT_HANDLES)
+    if server_is == "as_babelfish":
+        del generator.moves[moves_session.reset_by_name]  # it has no such procedure
     generator.script()
     return generator
 

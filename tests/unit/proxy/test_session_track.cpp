@@ -338,6 +338,32 @@ static void the_manager_sets_the_isolation_level(void **) {
     assert_string_equal(f.settings[tds_option::isolation_level].c_str(), "SERIALIZABLE");
 }
 
+// No reset takes the level back: where it is not known, it is on that connection only.
+static void a_level_that_could_not_be_read_outlives_a_reset(void **) {
+    tsql_effect sets;
+    sets.sets = {{tds_option::isolation_level, "SERIALIZABLE"}};
+    fixture f;
+    f.outcome.in_transaction = true;
+    request(f, batch(sets), answer(1)); // before the error or behind it
+    assert_true(track_asks(f.track) && track_ask_less(f.track));
+    track_reset(f.track, true);
+    assert_true(f.track.transaction);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state) | pin_bit(reason::transaction));
+    track_reset(f.track, false);
+    assert_int_equal(track_pins(f.track), pin_bit(reason::session_state));
+    f.outcome.in_transaction = false;
+    request(f, batch(sets));
+    assert_int_equal(track_pins(f.track), 0);
+    assert_string_equal(f.settings[tds_option::isolation_level].c_str(), "SERIALIZABLE");
+    fixture known; // of other settings nothing is left
+    tsql_effect others;
+    others.sets = {{tds_option::dateformat, "dmy"}};
+    request(known, batch(others), answer(1));
+    assert_true(track_ask_less(known.track));
+    track_reset(known.track, true);
+    assert_int_equal(track_pins(known.track), 0);
+}
+
 static void an_answer_that_says_something_else_is_refused(void **) {
     fixture f;
     f.track.ask_transaction = true;
@@ -497,6 +523,7 @@ int main() {
         cmocka_unit_test(a_language_takes_two_options_with_it),
         cmocka_unit_test(a_use_that_no_token_told_of_is_asked_for),
         cmocka_unit_test(the_manager_sets_the_isolation_level),
+        cmocka_unit_test(a_level_that_could_not_be_read_outlives_a_reset),
         cmocka_unit_test(an_answer_that_says_something_else_is_refused),
         cmocka_unit_test(a_procedure_may_leave_what_its_body_does),
     };
