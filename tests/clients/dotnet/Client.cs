@@ -45,6 +45,33 @@ static class Client
         return "number=" + (server == null ? 0 : NumberOf(server)) + " text=" + Regex.Replace(text, "\\s+", " ").Trim();
     }
 
+    // What became of it: what it says, or its error in short.
+    public static string Outcome(Func<object> what)
+    {
+        try
+        {
+            return Canonical(what());
+        }
+        catch (SqlException error)
+        {
+            return error.Number == -2 ? "time-out" : "error " + NumberOf(error);
+        }
+        catch (Exception error)
+        {
+            return error.GetType().Name;
+        }
+    }
+
+    // Until there is a file of that name: the test has done what it is to do.
+    public static void Await(string word)
+    {
+        Say("waiting " + word);
+        while (!File.Exists(Arg("plan", "") + "." + word))
+        {
+            Thread.Sleep(50);
+        }
+    }
+
     // What every application must give; the rest is the driver's default.
     public static SqlConnectionStringBuilder Address()
     {
@@ -353,6 +380,9 @@ static class Client
     static readonly Dictionary<string, Action> Scenarios = new Dictionary<string, Action>
     {
         { "basic", Basic }, { "login", Login }, { "hold", Hold }, { "startup", Startup }, { "ask", Ask }, { "mars", Mars },
+        { "pool", Pool.Run }, { "scope", Scope.Run }, { "bulk", Bulk.Run }, { "reading", Reading.Run }, { "cancel", Cancel.Run },
+        { "errors", Errors.Run }, { "keywords", Keywords.Run }, { "schema", Schema.Run }, { "async", Async.Run },
+        { "recovery", Recovery.Run }, { "streams", Streams.Run },
     };
 
     static bool RunOne(Action scenario)

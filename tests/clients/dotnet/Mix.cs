@@ -316,15 +316,6 @@ sealed class Player
         tally.Request();
     }
 
-    static void Await(string word)
-    {
-        Client.Say("waiting " + word);
-        while (!File.Exists(Client.Arg("plan", "") + "." + word))
-        {
-            Thread.Sleep(200);
-        }
-    }
-
     void Operation(string kind)
     {
         if (kind != "verify")
@@ -344,7 +335,7 @@ sealed class Player
                 {
                     case "client": owner = step[1]; break;
                     case "operation": Operation(step[1]); break;
-                    case "wait": Await(step[1]); break;
+                    case "wait": Client.Await(step[1]); break;
                     default: Do(step); break;
                 }
             }
