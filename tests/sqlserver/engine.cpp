@@ -229,8 +229,8 @@ uint64_t session_transaction(const session *s) {
 }
 
 void session_tells_end(uint64_t transaction, host &h) {
-    h.message(3926, 1, 10,
-              "The transaction active in this session has been committed or aborted by another session.", "", 1);
+    h.message(3926, 1, 10, "The transaction active in this session has been committed or aborted by another session.",
+              "", 1);
     h.env_tran(env::ended_tran, 0, transaction);
 }
 

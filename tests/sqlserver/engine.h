@@ -222,7 +222,8 @@ std::vector<std::pair<std::string, std::string>> session_state(const session *);
 // send any.
 bool session_resumes(session *, uint64_t transaction, host &);
 uint64_t session_transaction(const session *); // the descriptor of the one that is open; 0: none
-// The request that a reset came with names the transaction that the reset has ended: the client is told so, and it runs.
+// The request that a reset came with names the transaction that the reset has ended: the client is told so, and it
+// runs.
 void session_tells_end(uint64_t transaction, host &);
 
 // Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.

@@ -1,6 +1,6 @@
 // SET NO_BROWSETABLE ON: a SELECT of one table has the columns of its primary key too, hidden where they were not asked
-// for, and says which column of the table each is (TABNAME, COLINFO). SqlClient's CommandBehavior.KeyInfo sets it. Joins
-// and the like are answered as ever.
+// for, and says which column of the table each is (TABNAME, COLINFO). SqlClient's CommandBehavior.KeyInfo sets it.
+// Joins and the like are answered as ever.
 #include "tsql_bind.h"
 #include "tsql_functions.h"
 
@@ -31,7 +31,7 @@ static std::vector<std::string> origins(const select_core &core, const cat_objec
                 out.push_back(c.def.name);
         else
             out.push_back(i.e->kind == expr_kind::column && object_column(o, i.e->path.back()) >= 0 ? i.e->path.back()
-                                                                                                   : "");
+                                                                                                    : "");
     }
     return out;
 }

@@ -1,5 +1,5 @@
-// System procedures that SqlClient calls by itself: for a bulk copy, and for SqlCommandBuilder.DeriveParameters. With the
-// columns that it reads.
+// System procedures that SqlClient calls by itself: for a bulk copy, and for SqlCommandBuilder.DeriveParameters. With
+// the columns that it reads.
 #include "tsql_bind.h"
 #include "tsql_functions.h"
 #include "tsql_parser.h"
@@ -112,19 +112,12 @@ flow sp_procedure_params(frame &f, arguments_t &all, int32_t &) {
     resolved r;
     row_set set;
     constexpr type_info t_small{type_id::smallint_, 2, 0, 0};
-    set.columns = {{"PARAMETER_NAME", t_name},
-                   {"PARAMETER_TYPE", t_small},
-                   {"MANAGED_DATA_TYPE", t_small},
-                   {"CHARACTER_MAXIMUM_LENGTH", t_int},
-                   {"NUMERIC_PRECISION", t_small},
-                   {"NUMERIC_SCALE", t_small},
-                   {"TYPE_CATALOG_NAME", t_name},
-                   {"TYPE_SCHEMA_NAME", t_name},
-                   {"TYPE_NAME", t_name},
-                   {"XML_CATALOGNAME", t_name},
-                   {"XML_SCHEMANAME", t_name},
-                   {"XML_SCHEMACOLLECTIONNAME", t_name},
-                   {"SS_DATETIME_PRECISION", t_int}};
+    set.columns = {
+        {"PARAMETER_NAME", t_name},          {"PARAMETER_TYPE", t_small},    {"MANAGED_DATA_TYPE", t_small},
+        {"CHARACTER_MAXIMUM_LENGTH", t_int}, {"NUMERIC_PRECISION", t_small}, {"NUMERIC_SCALE", t_small},
+        {"TYPE_CATALOG_NAME", t_name},       {"TYPE_SCHEMA_NAME", t_name},   {"TYPE_NAME", t_name},
+        {"XML_CATALOGNAME", t_name},         {"XML_SCHEMANAME", t_name},     {"XML_SCHEMACOLLECTIONNAME", t_name},
+        {"SS_DATETIME_PRECISION", t_int}};
     object_path full = schema.empty() ? object_path{name} : object_path{schema, name};
     if (resolve(f, full, r) && r.object->type == "P") { // of another one: no rows
         set.rows.push_back(parameter_row("@RETURN_VALUE", param_status, t_int));

@@ -137,8 +137,7 @@ void exec_select(frame &f, const stmt &s) {
     if (s.q->core != nullptr && !s.q->core->into.empty())
         return select_into(f, s, s.q->core->into);
     bool browse = f.s->options.no_browsetable && f.capture == nullptr;
-    auto &c =
-        cached_plan(f, &s, browse ? 3 : 2, [&] { return browse ? plan_browse(f, *s.q) : plan_query(f, *s.q); });
+    auto &c = cached_plan(f, &s, browse ? 3 : 2, [&] { return browse ? plan_browse(f, *s.q) : plan_query(f, *s.q); });
     plan_ptr p = c.p;
     sqlite3_stmt *st = c.st;
     if (fmt_only(f, *p))

@@ -25,7 +25,8 @@ const call_argument *find_argument(const arguments_t &all, size_t position, cons
 
 } // namespace
 
-std::string text_argument(const std::vector<call_argument> &all, size_t position, const char *name, const char *otherwise) {
+std::string text_argument(const std::vector<call_argument> &all, size_t position, const char *name,
+                          const char *otherwise) {
     const call_argument *a = find_argument(all, position, name);
     return a == nullptr || a->val.null || a->use_default ? otherwise : convert(a->val, a->type, t_max).text;
 }
