@@ -50,7 +50,8 @@ struct dialogue {
     bool told = false;         // the next message to the client is begun: it has been told that its request waits
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
     uint64_t ended = 0;        // the transaction that a reset of the client's has ended and that it may still name
-    bool ended_named = false;  // it has: the next answer says that it is over
+    bool ended_due = false;    // the beginning of a request that may is still to be passed on
+    bool ended_named = false;  // it did: the answer says that it is over
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
     bool taking = false;       // the client's bytes are being looked at

@@ -28,12 +28,17 @@ void ended_by_reset(client_session *s) {
 std::span<const uint8_t> ended_place(client_session *s, std::span<const uint8_t> payload,
                                      std::vector<uint8_t> &changed) {
     dialogue &d = *s->talk;
-    size_t at = d.ended != 0 && tds_version_is_wide(d.who->version) ? tds_descriptor_at(payload) : 0;
-    if (at == 0 || memcmp(payload.data() + at, &d.ended, sizeof d.ended) != 0)
+    if (!d.ended_due || payload.empty())
         return payload;
+    d.ended_due = false;
+    size_t at = tds_version_is_wide(d.who->version) ? tds_descriptor_at(payload) : 0;
+    d.ended_named = at != 0 && memcmp(payload.data() + at, &d.ended, sizeof d.ended) == 0;
+    if (!d.ended_named) { // it knows by itself
+        d.ended = 0;
+        return payload;
+    }
     changed.assign(payload.begin(), payload.end());
     memset(changed.data() + at, 0, sizeof d.ended);
-    d.ended_named = true;
     return changed;
 }
 

@@ -17,8 +17,8 @@
 
 // Before the reset is done: what is open, as the client knows it, ends with it.
 void ended_by_reset(client_session *);
-// The first piece of a request's payload as it is to be sent: `payload`, or `changed`, which is that without the name
-// of what has ended.
+// A piece of a request as it is to be sent: `payload`, or `changed`, which is that without the name of what has ended.
+// Only the beginning of the first request behind the reset can be otherwise (dialogue.ended_due).
 [[nodiscard]] std::span<const uint8_t> ended_place(client_session *, std::span<const uint8_t> payload,
                                                    std::vector<uint8_t> &changed);
 // What the answer begins with, if the request named it.

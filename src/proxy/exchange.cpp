@@ -209,6 +209,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = d.taken_back = false;
+    d.ended_due = d.ended != 0;
     d.reset_done = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);

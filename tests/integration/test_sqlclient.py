@@ -12,6 +12,8 @@ from harness import *
 from harness.clients import CLIENTS, command
 from pooled import pins_so_far
 from test_clients import proxy_with_one_slot
+from test_matrix import TlsTap
+from test_standin import assert_basic
 
 EXPECTED = os.path.join(CLIENTS, "dotnet", "expected")
 CONNECTIONS = 8
@@ -192,3 +194,28 @@ def test_a_proxy_that_shuts_down(t):
     holder.release()
     holder.wait_all()
     proxy.wait(20)
+
+
+@timeout(120)
+def test_connect_timeout_in_the_queue(t):
+    """It gives up by itself, and its place in the queue is free."""
+    server = t.sqlserver()
+    proxy, holder = proxy_with_one_slot(t, server, queue_timeout="60s")
+    run = t.driver("sqlclient", proxy, "login", "login", login_timeout=2)
+    assert run.error and run.error[0] == 0, run
+    proxy.wait_metric("proxy_queue_length", 0, bucket_id="b1")
+    holder.release()
+    holder.wait_all()
+    assert t.driver("sqlclient", proxy, "login", "login").rc == 0
+
+
+@timeout(120)
+@cases(driver=["sqlclient", "sqlclient-core"], where=["server", "proxy"])
+def test_without_tls_where_there_is_none(t, driver, where):
+    """Encrypt=false says that it could: it goes without where the other side cannot."""
+    server = t.seed(t.sqlserver(encrypt="none"))
+    target = server if where == "server" else proxy_of(t, server, "transaction", client_tls="disable")
+    tap = TlsTap(t, target)
+    assert_basic(t.driver(driver, tap, "basic", "login"), f"{driver} {where}")
+    assert tap.tls() is None
+    assert t.driver(driver, target, "login", "full").rc == 3

@@ -51,6 +51,40 @@ static class Scope
         Look(what + ", after it");
     }
 
+    // Opened and closed, and nothing else: a transaction begins and ends all the same.
+    static void Idle(bool complete)
+    {
+        using (var scope = new TransactionScope())
+        {
+            Open().Dispose();
+            Open().Dispose();
+            if (complete)
+            {
+                scope.Complete();
+            }
+        }
+        Look("idle, " + (complete ? "completed" : "given up"));
+    }
+
+    // Two connections at once would be a distributed transaction, which there is not: what the first did is taken back.
+    static void TwoAtOnce()
+    {
+        Client.Say("two at once: " + Client.Outcome(() =>
+        {
+            using (var scope = new TransactionScope())
+            using (SqlConnection first = Open())
+            {
+                Client.Execute(first, "INSERT INTO dbo.test_table (name, value) VALUES (N'scope', 1)");
+                using (Open())
+                {
+                    scope.Complete();
+                    return "completed";
+                }
+            }
+        }));
+        Look("two at once, after it");
+    }
+
     static void Savepoints()
     {
         using (SqlConnection c = Open())
@@ -69,6 +103,9 @@ static class Scope
     {
         InScope("completed", true, System.Transactions.IsolationLevel.ReadCommitted);
         InScope("given up", false, System.Transactions.IsolationLevel.Serializable);
+        Idle(true);
+        Idle(false);
+        TwoAtOnce();
         Savepoints();
         SqlConnection.ClearAllPools();
         Client.Say("closed");
