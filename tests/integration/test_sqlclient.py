@@ -45,23 +45,33 @@ def sql_server(t, **keys):
 
 def proxy_of(t, server, mode, **keys):
     bucket = t.bucket("b1", server, CONNECTIONS, health_probe="off")
-    return t.proxy([bucket], proxy={"pool_mode": mode, "health_check_interval": "1h", "log_level": "debug", **keys})
+    return t.proxy([bucket], proxy={"pool_mode": mode, "health_check_interval": "1h", "log_level": "info", **keys})
 
 
-def play(t, driver, target, scenario, cut=(), seconds=60, **options):
-    """The output of a scenario, with its connections to `target` cut whenever it waits for one of these words."""
-    cutter = t.cutter(target)
-    plan = os.path.join(t.folder, f"{scenario}-{len(t.processes)}")
-    argv = command(driver, "127.0.0.1", cutter.port, scenario, "login", plan=plan, **t.credentials(), **options)
-    process = t.process(argv, name=f"{driver}-{scenario}-{len(t.processes)}", exit_ok=None)
-    for word in cut:
-        wait_until(lambda: f"waiting {word}\n" in process.log_text() or not process.running, seconds, f"it waits for {word}")
-        cutter.cut()
-        with open(f"{plan}.{word}", "w", encoding="utf-8"):
-            pass
-    status = process.wait(seconds)
-    assert status == 0, process.log_tail(60)
-    return process.log_text()
+class Scenario:
+    """One that runs. Whenever it waits for one of the words `cut`, its connections are cut before it goes on."""
+
+    def __init__(self, t, driver, target, scenario, cut=(), **options):
+        self.cutter, self.cut, self.driver = t.cutter(target), cut, driver
+        name = f"{driver}-{scenario}-{len(t.processes)}"
+        self.plan = os.path.join(t.folder, name)
+        argv = command(driver, "127.0.0.1", self.cutter.port, scenario, "login", plan=self.plan, **t.credentials(), **options)
+        self.process = t.process(argv, name=name, exit_ok=None)
+
+    def output(self, seconds=100):
+        """All of it, when it has ended well."""
+        process = self.process
+        for word in self.cut:
+            wait_until(lambda: f"waiting {word}\n" in process.log_text() or not process.running, seconds, f"it waits for {word}")
+            self.cutter.cut()
+            with open(f"{self.plan}.{word}", "w", encoding="utf-8"):
+                pass
+        assert process.wait(seconds) == 0, process.log_tail(60)
+        return process.log_text()
+
+
+def play(*args, **options):
+    return Scenario(*args, **options).output()
 
 
 def differences(wanted, got):
@@ -69,18 +79,22 @@ def differences(wanted, got):
     return "\n".join(f"- {a}\n+ {b}" for a, b in pairs if a != b)
 
 
-def the_same_everywhere(t, driver, scenario, where=("direct", "session", "transaction"), **options):
-    """Each time on a server of its own: nothing of the others is seen."""
-    for mode in where:
-        server = sql_server(t)
-        target = server if mode == "direct" else proxy_of(t, server, mode)
-        got = play(t, driver, target, scenario, **options)
-        assert got == expected(scenario), f"{driver} {scenario} {mode}:\n{differences(expected(scenario), got)}\n{got}"
-        if mode == "transaction":
-            wait_until(lambda: target.metrics().sum("proxy_connections_pinned") == 0, 10, "nothing is pinned")
-            pins = pins_so_far(target)
-            print(f"    {driver} {scenario}: pins so far {pins}", flush=True)
-            assert set(pins) <= PINS[scenario], pins
+def assert_pins(scenario, proxy):
+    wait_until(lambda: proxy.metrics().sum("proxy_connections_pinned") == 0, 10, "nothing is pinned")
+    pins = pins_so_far(proxy)
+    print(f"    {scenario}: pins so far {pins}", flush=True)
+    assert set(pins) <= PINS[scenario], pins
+
+
+def the_same_everywhere(t, driver, scenario, **options):
+    """Each on a server of its own: nothing of the others is seen."""
+    servers = {where: sql_server(t) for where in ("direct", "session", "transaction")}
+    targets = {where: server if where == "direct" else proxy_of(t, server, where) for where, server in servers.items()}
+    running = {where: Scenario(t, driver, target, scenario, **options) for where, target in targets.items()}
+    for where, one in running.items():
+        got = one.output()
+        assert got == expected(scenario), f"{driver} {scenario} {where}:\n{differences(expected(scenario), got)}\n{got}"
+    assert_pins(scenario, targets["transaction"])
 
 
 @timeout(120)
