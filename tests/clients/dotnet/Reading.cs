@@ -124,6 +124,25 @@ static class Reading
             RoundTrip(c, SqlDbType.Time, 0, new TimeSpan(0, 23, 59, 59, 999))));
     }
 
+    // A table of many packets. The tests' server has no table types, and says so when it has all of it.
+    static void Table(SqlConnection c)
+    {
+        var rows = new DataTable();
+        rows.Columns.Add("i", typeof(int));
+        rows.Columns.Add("t", typeof(string));
+        foreach (int i in Enumerable.Range(1, 5000))
+        {
+            rows.Rows.Add(i, i % 7 == 0 ? null : new string('t', i % 50));
+        }
+        using (SqlCommand command = Client.Command(c, "SELECT COUNT(*) AS n FROM @t"))
+        {
+            SqlParameter table = command.Parameters.Add("@t", SqlDbType.Structured);
+            table.TypeName = "dbo.pairs";
+            table.Value = rows;
+            Client.Say("a table: " + Client.Outcome(command.ExecuteScalar) + ", then " + Client.Scalar(c, "SELECT 1 AS n"));
+        }
+    }
+
     // Both ways, NULL, and what the procedure returns.
     static void Output(SqlConnection c)
     {
@@ -154,6 +173,7 @@ static class Reading
             Partly(c);
             Shapes(c);
             Parameters(c);
+            Table(c);
             Output(c);
         }
         Client.Say("closed");
