@@ -282,6 +282,7 @@ static step settle_before(client_session *s, std::span<const uint8_t> in) {
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
 static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t bits) {
     if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_beyond_reset(s)) {
+        ended_by_reset(s);
         sharing_unpin(s);
         attach_give_back(s, "state that no reset takes back");
     }

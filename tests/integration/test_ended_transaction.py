@@ -72,14 +72,28 @@ def test_it_is_told_that_it_has_ended(t, where):
 def test_where_the_server_is_not_where_the_client_began(t, where):
     """The proxy takes it there itself: another client's login had another database."""
     target, server = scene(t, where)
-    with t.client(target, database="other_db") as first:
-        first.query("SELECT 1")
+    for database in (DATABASE, "other_db"):  # both logins are known then, and the connection is that of the last
+        with t.client(target, database=database) as first:
+            first.query("SELECT 1")
+        if where != "direct":
+            wait_until(lambda: target.metric("proxy_connections_idle", bucket_id="b1") == 1, 10, "it idles")
     with t.client(target) as client:
         for _ in range(3):
             client.query("BEGIN TRAN; INSERT INTO dbo.n VALUES (1)")
             got = seen(client, "batch")
             assert got == ([ENDED, RESET], [True], [ENDED_ELSEWHERE], [], [[0]], [], [[0, 0]]), got
             assert client.scalar("SELECT DB_NAME()") == DATABASE
+
+
+@timeout(60)
+def test_where_no_reset_takes_the_rest_back(t):
+    """In transaction mode the request goes to another server connection then."""
+    target, server = scene(t, "transaction")
+    with t.client(target) as client:
+        client.query("EXECUTE AS USER = 'guest'")
+        client.query("BEGIN TRAN; SELECT 1")
+        got = seen(client, "batch")
+        assert got == ([ENDED, RESET], [True], [ENDED_ELSEWHERE], [], [[0]], [], [[0, 0]]), got
 
 
 @timeout(60)
