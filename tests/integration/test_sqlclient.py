@@ -22,7 +22,7 @@ PINS = {
     "pool": {"transaction", "temp_table", "session_state"},
     "scope": {"transaction"},
     "bulk": {"transaction", "bulk_load", "session_state"},  # the last: FMTONLY, left on behind a table that is not there
-    "reading": {"session_state"},  # NO_BROWSETABLE: on while a reader asks for key columns
+    "reading": {"session_state"},  # SchemaOnly of a procedure: SET FMTONLY ON is a request before it, OFF one behind it
     "cancel": {"transaction"},
     "errors": {"session_state"},  # a call of a procedure that is not there
     "keywords": set(),
