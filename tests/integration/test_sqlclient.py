@@ -105,9 +105,8 @@ def test_scenario(t, scenario):
 
 
 @timeout(120)
-@cases(driver=["sqlclient", "sqlclient-core"])
-def test_pool(t, driver):
-    the_same_everywhere(t, driver, "pool", cut=["cut"])
+def test_pool(t):
+    the_same_everywhere(t, "sqlclient", "pool", cut=["cut"])
 
 
 @full
@@ -116,6 +115,7 @@ def test_scenarios_of_the_other_build(t):
     """The same scenarios with the one of the two that does not run them above, as far as it can."""
     for scenario in ("errors", "reading", "keywords", "bulk", "async"):
         the_same_everywhere(t, "sqlclient-core", scenario)
+    the_same_everywhere(t, "sqlclient-core", "pool", cut=["cut"])
 
 
 # ----------------------------------------------------------------------------------------------------------- MARS
