@@ -50,6 +50,9 @@ struct dialogue {
     bool taken_back = false;   // the client has ended the request with IGNORE, after a part of it was sent
     bool told = false;         // the next message to the client is begun: it has been told that its request waits
     bool reset_ack = false;    // ENVCHANGE 18 is due at the head of the next answer
+    uint64_t ended = 0;        // the transaction that a reset of the client's has ended and that it may still name
+    bool ended_due = false;    // the beginning of a request that may is still to be passed on
+    bool ended_named = false;  // it did: the answer says that it is over
     bool reset_named = false;  // the last request called sp_reset_connection
     bool reset_done = false;   // what the reset bit of the request asks for has been done
     bool rated = false;        // the request has been counted for its tenant's rate_limit

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proxy/attach.h"
+#include "proxy/ended_transaction.h"
 #include "proxy/exchange_steps.h"
 #include "proxy/link.h"
 #include "proxy/prepared_calls.h"
@@ -138,6 +139,8 @@ static void apply_reset_detached(client_session *s, uint8_t bits) {
     if (bits == 0 || s->talk->reset_done || s->server != nullptr || !sharing(s))
         return;
     count_reset(s->bucket->tallies, reset_how::client);
+    if (bits & tds_status_reset)
+        ended_by_reset(s);
     reset_session(s, bits);
     s->talk->reset_done = true;
 }
@@ -171,9 +174,12 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
         return step::go_on;
     }
     bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
+    bool passes = same_baseline(s) && !transaction;
+    if (!passes && (bits & tds_status_reset))
+        ended_by_reset(s);
     reset_session(s, bits);
     forget_pins(s, bits);
-    if (same_baseline(s) && !transaction) {
+    if (passes) {
         forward = bits;
         return step::go_on;
     }
@@ -200,6 +206,7 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = d.taken_back = false;
+    d.ended_due = d.ended != 0;
     d.reset_done = d.rated = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
@@ -272,6 +279,7 @@ static step settle_before(client_session *s, std::span<const uint8_t> in) {
 // The request gets a server connection, if the session has none that it can run on. step::wait: later.
 static step find_server(client_session *s, std::span<const uint8_t> in, uint8_t type, uint8_t bits) {
     if ((bits & tds_status_reset) && s->server != nullptr && sharing(s) && sharing_resets_elsewhere(s)) {
+        ended_by_reset(s);
         sharing_unpin(s);
         attach_give_back(s, "state that no reset takes back");
     }
@@ -321,8 +329,8 @@ static step admit(client_session *s, std::span<const uint8_t> &in, std::vector<u
         return step::wait;
     if (step next = find_server(s, in, h.type, bits); next != step::go_on || d.swallowing)
         return next;
-    if (h.type == tds_type_rpc && in.size() < h.length)
-        return step::wait; // for its name
+    if ((h.type == tds_type_rpc || d.ended != 0) && in.size() < h.length)
+        return step::wait; // for its name, or what it says of a transaction
     if (answered_here(s, in, bits))
         return step::go_on;
     uint8_t forward = 0;
@@ -361,7 +369,9 @@ static step pass_piece(client_session *s, std::span<const uint8_t> &in, std::vec
     exchange_count_in(s, packet_direction::client_to_proxy, d.up);
     if (d.swallowing)
         return !piece.ends || exchange_answer_late(s) ? step::go_on : step::ended;
-    tds_writer_put(s->server->to_server, sharing_pass(s, piece), piece.ends ? tds_write::end : tds_write::hold, out,
+    std::vector<uint8_t> changed;
+    std::span<const uint8_t> payload = ended_place(s, sharing_pass(s, piece), changed);
+    tds_writer_put(s->server->to_server, payload, piece.ends ? tds_write::end : tds_write::hold, out,
                    piece.status & tds_status_ignore);
     exchange_count_out(s, packet_direction::proxy_to_server, s->server->to_server);
     if (piece.ends) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "proxy/ended_transaction.h"
 #include "proxy/exchange_steps.h"
 #include "proxy/link.h"
 #include "proxy/pools.h"
@@ -137,6 +138,9 @@ static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
     if (d.awaiting && d.reset_ack)
         tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
     d.reset_ack = false;
+    std::vector<uint8_t> over;
+    ended_tell(s, over);
+    tds_writer_put(d.to_client, over, tds_write::hold, out);
 }
 
 // nullptr, or why the server connection is no good any more.

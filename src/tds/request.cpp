@@ -37,6 +37,23 @@ bool tds_rpc_calls(std::span<const uint8_t> payload, uint32_t version, std::stri
     return bare_name(call.subspan(2, units * 2)) == name;
 }
 
+size_t tds_descriptor_at(std::span<const uint8_t> payload) {
+    static constexpr size_t head = 6, descriptor_header = head + 8 + 4;
+    static constexpr uint16_t transaction = 2;
+    if (payload.size() < 4)
+        return 0;
+    size_t end = get_u32le(payload.data());
+    for (size_t at = 4; end <= payload.size() && at + head <= end;) {
+        size_t length = get_u32le(payload.data() + at);
+        if (length < head || length > end - at)
+            return 0;
+        if (get_u16le(payload.data() + at + 4) == transaction)
+            return length == descriptor_header ? at + head : 0;
+        at += length;
+    }
+    return 0;
+}
+
 tds_arrival tds_request_arrived(std::span<const uint8_t> in, size_t packet_size, size_t enough, const char *&why) {
     tds_packet_cursor c;
     tds_piece piece;

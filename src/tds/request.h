@@ -12,6 +12,10 @@
 // from 7.2 on ALL_HEADERS come first. False too when the name does not lie in `payload` as a whole.
 bool tds_rpc_calls(std::span<const uint8_t> payload, uint32_t version, std::string_view name);
 
+// Where in `payload`, the first bytes of a request of 7.2 or later, the descriptor of its transaction stands
+// (ALL_HEADERS, MS-TDS 2.2.5.3). 0: it has none, or not all of that lies in `payload`.
+size_t tds_descriptor_at(std::span<const uint8_t> payload);
+
 // What `in`, at the border of two messages, holds of the request that it begins with.
 enum class tds_arrival : uint8_t {
     more,    // neither all of it nor `enough` bytes

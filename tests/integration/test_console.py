@@ -633,7 +633,7 @@ def drive(t, driver, proxy, who, *statements, encrypt=None, **options):
 
 # What they begin transactions with by themselves: as their applications mostly have them.
 AUTOCOMMIT = {"pymssql": "off", "python-tds": "off", "tedious": "on", "go-mssqldb": "on", "mssql-jdbc": "off", "jtds": "off",
-              "pyodbc": "off"}
+              "sqlclient": "on", "pyodbc": "off"}
 THRICE = ("mssql-jdbc", "jtds")  # run each statement three times
 
 

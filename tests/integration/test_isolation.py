@@ -18,7 +18,7 @@ from test_standin import DRIVERS, assert_basic
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = 20
-SOME_DRIVERS = ["pymssql", "tsql", "dblib", "go-mssqldb", "tedious", "jtds", "mssql-jdbc"]
+SOME_DRIVERS = ["pymssql", "tsql", "dblib", "go-mssqldb", "tedious", "jtds", "mssql-jdbc", "sqlclient"]
 WORKERS, THREADS = 3, 16  # 48 sessions at a time want 20 server connections
 
 

@@ -18,7 +18,7 @@ from pooled import pins_so_far, wait_free
 from test_differential import REQUESTS, SILENT, STAYS, SWITCHES, answers, proxy_of, server_of
 from test_transaction_prepared import EXECUTE, PREPARE, UNPREPARE
 
-DRIVERS = ["dblib", "tedious", "mssql-jdbc", "jtds", "pyodbc", "mssql-python"]
+DRIVERS = ["dblib", "tedious", "mssql-jdbc", "jtds", "sqlclient", "sqlclient-core", "pyodbc", "mssql-python"]
 CONNECTIONS = 3
 MOVED = "prepared statement is prepared again"
 

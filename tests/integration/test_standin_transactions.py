@@ -7,7 +7,7 @@ from harness import *
 from harness.tds import *
 from test_standin_protocol import numbers
 
-BEGAN, COMMITTED, ROLLED_BACK, RESET = 8, 9, 10, 18
+BEGAN, COMMITTED, ROLLED_BACK, ENDED, RESET = 8, 9, 10, 17, 18
 
 
 def table(t, args=(), **keys):
@@ -212,14 +212,17 @@ def test_requests_need_the_descriptor(t, kind):
 
 
 def test_descriptor_and_reset(t):
-    """A reset ends the transaction before the request runs, whose descriptor is dead then; SKIPTRAN keeps it."""
+    """A reset ends the transaction before the request runs, which may still name it: told so, it runs. SKIPTRAN keeps it."""
     client = table(t)
     client.query("BEGIN TRAN; INSERT INTO dbo.n VALUES (1)")
     dead = client.session.transaction
     assert client.query("SELECT @@TRANCOUNT", STATUS_RESET_SKIP_TRAN).rows == [[1]]
+    client.run(client.session.send(PACKET_BATCH, batch_payload("SELECT @@TRANCOUNT", dead), STATUS_RESET))
+    answer = client.receive()
+    assert answer.rows == [[0]] and answer.env_kinds() == [RESET, ENDED] and [m.number for m in answer.infos] == [3926]
     client.run(client.session.send(PACKET_BATCH, batch_payload("SELECT 1", dead), STATUS_RESET))
     answer = client.receive()
-    assert numbers(answer) == [3971] and answer.env_kinds() == [RESET]
+    assert numbers(answer) == [3971] and answer.env_kinds() == [RESET], "not a second time"
     client.session.transaction = 0
     assert contents(client) == []
 

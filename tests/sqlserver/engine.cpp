@@ -224,6 +224,16 @@ bool session_resumes(session *s, uint64_t transaction, host &h) {
     return false;
 }
 
+uint64_t session_transaction(const session *s) {
+    return s->tran_id;
+}
+
+void session_tells_end(uint64_t transaction, host &h) {
+    h.message(3926, 1, 10, "The transaction active in this session has been committed or aborted by another session.",
+              "", 1);
+    h.env_tran(env::ended_tran, 0, transaction);
+}
+
 static void set_frame(frame &f, session *s, host &h) {
     f.s = s;
     f.h = &h;

@@ -66,7 +66,10 @@ struct column {
     bool nullable = true;
     bool identity = false;
     bool updatable = false;
-    bool hidden = false; // ROWSTAT of a cursor
+    bool hidden = false; // ROWSTAT of a cursor; a key that was not asked for
+    // where it comes from, for browse_info
+    bool key = false, expression = false;
+    std::string base_name = {}; // of the table's column, where it is another
 };
 
 // One value. Which member holds it depends on the type it travels with:
@@ -113,6 +116,7 @@ enum class env : uint8_t {
     begin_tran = 8,
     commit_tran = 9,
     rollback_tran = 10,
+    ended_tran = 17,
     reset_ack = 18,
 };
 
@@ -122,8 +126,8 @@ struct host {
     virtual ~host() = default;
     virtual void columns(const std::vector<column> &columns) = 0;
     virtual void row(const std::vector<value> &values) = 0; // may switch fibers when the client is slow
-    // TABNAME and COLINFO, after columns: all but the hidden ones are of one table.
-    virtual void browse_info(std::string_view table, const std::vector<column> &columns) = 0;
+    // TABNAME and COLINFO, after columns: all but expressions are of one table, whose name has these parts.
+    virtual void browse_info(const std::vector<std::string> &table, const std::vector<column> &columns) = 0;
     virtual void order(const std::vector<uint16_t> &ordinals) = 0; // ORDER token, after columns
     virtual void done(done_kind kind, uint16_t status, uint16_t command,
                       uint64_t rows) = 0; // DONE_MORE is the wire half's
@@ -217,6 +221,10 @@ std::vector<std::pair<std::string, std::string>> session_state(const session *);
 // session was last told of. False: error 3989 or 3971 and a DONE have been sent. Sessions that are told of none may
 // send any.
 bool session_resumes(session *, uint64_t transaction, host &);
+uint64_t session_transaction(const session *); // the descriptor of the one that is open; 0: none
+// The request that a reset came with names the transaction that the reset has ended: the client is told so, and it
+// runs.
+void session_tells_end(uint64_t transaction, host &);
 
 // Each runs in a fiber, sends everything through `host`, every statement's DONE included, and returns.
 void session_batch(session *, std::string_view sql, host &);

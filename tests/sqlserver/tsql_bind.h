@@ -72,6 +72,7 @@ struct plan {
     std::string db;
     std::vector<size_t> set_columns; // UPDATE
     bool is_values = false;
+    std::vector<std::string> browse_table; // NO_BROWSETABLE: the table of all columns that are no expressions
 };
 
 // --- tsql_eval.cpp
@@ -135,6 +136,7 @@ std::string translate_query(binder &b, const query &q, std::vector<bound_ptr> &i
 void bind_items(binder &b, const select_core &core, scope &sc, std::vector<bound_ptr> &items);
 std::string translate_table(binder &b, const table_ref &t, scope &sc, bool optional);
 plan_ptr plan_query(frame &f, const query &q);
+plan_ptr plan_browse(frame &f, const query &q); // tsql_browse.cpp
 plan_ptr plan_expr(frame &f, const expr &e, const type_info *target, bool condition);
 value eval_expr(frame &f, const expr &e, type_info &type);
 value eval_as(frame &f, const expr &e, const type_info &type);

@@ -103,7 +103,7 @@ cursor_ptr new_api_cursor(frame &f, const open_request &q, row_set set) {
     c->auto_close = (q.scroll & scroll_auto_close) != 0 && !c->scroll;
     int32_t asked = q.concurrency & concurrency_kinds;
     c->concurrency = !c->keyed || (kind & scroll_fast) != 0 || asked == 0 ? read_only : asked;
-    set.columns.push_back({"ROWSTAT", t_int, false, false, false, true});
+    set.columns.push_back({"ROWSTAT", t_int, false, false, false, true, false, true});
     for (auto &row : set.rows)
         row.push_back(value_int(1));
     c->set = std::move(set);
@@ -119,7 +119,7 @@ void send_buffer(frame &f, const cursor &c, const std::string &table) {
         rows.rows.push_back(c.set.rows[static_cast<size_t>(c.at + i)]);
     f.h->columns(rows.columns);
     if (!table.empty())
-        f.h->browse_info(table, rows.columns);
+        f.h->browse_info({table}, rows.columns);
     for (const auto &row : rows.rows)
         f.h->row(row);
     f.s->rowcount = static_cast<int64_t>(rows.rows.size());

@@ -119,10 +119,16 @@ static void select_into(frame &f, const stmt &s, const object_path &into) {
     send_done(f, done_count, 0xC1, set.rows.size());
 }
 
+static void send_columns(frame &f, const plan &p) {
+    f.h->columns(p.columns);
+    if (!p.browse_table.empty())
+        f.h->browse_info(p.browse_table, p.columns);
+}
+
 static bool fmt_only(frame &f, const plan &p) {
     if (!f.s->options.fmtonly || !p.assign.empty())
         return false;
-    f.h->columns(p.columns);
+    send_columns(f, p);
     send_done(f, done_count, 0xC1, 0);
     return true;
 }
@@ -130,7 +136,8 @@ static bool fmt_only(frame &f, const plan &p) {
 void exec_select(frame &f, const stmt &s) {
     if (s.q->core != nullptr && !s.q->core->into.empty())
         return select_into(f, s, s.q->core->into);
-    auto &c = cached_plan(f, &s, 2, [&] { return plan_query(f, *s.q); });
+    bool browse = f.s->options.no_browsetable && f.capture == nullptr;
+    auto &c = cached_plan(f, &s, browse ? 3 : 2, [&] { return browse ? plan_browse(f, *s.q) : plan_query(f, *s.q); });
     plan_ptr p = c.p;
     sqlite3_stmt *st = c.st;
     if (fmt_only(f, *p))
@@ -156,7 +163,7 @@ void exec_select(frame &f, const stmt &s) {
     }
     bool begun = false;
     auto begin = [&] {
-        f.h->columns(p->columns);
+        send_columns(f, *p);
         f.s->result_open = true;
         if (!p->order.empty())
             f.h->order(p->order);

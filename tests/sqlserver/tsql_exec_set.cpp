@@ -31,6 +31,7 @@ static const bool_option bool_options[] = {
     {"fmtonly", &set_options::fmtonly},
     {"noexec", &set_options::noexec},
     {"parseonly", &set_options::parseonly},
+    {"no_browsetable", &set_options::no_browsetable, false},
     {"forceplan", &set_options::forceplan, false},
     {"remote_proc_transactions", &set_options::remote_proc_transactions, false},
     {"disable_def_cnst_chk", &set_options::disable_def_cnst_chk, false},

@@ -27,9 +27,9 @@ struct set_options {
          ansi_warnings = true, arithabort = false, arithignore = false, concat_null_yields_null = true,
          cursor_close_on_commit = false, implicit_transactions = false, nocount = false, numeric_roundabort = false,
          quoted_identifier = true, xact_abort = false, fmtonly = false, noexec = false, parseonly = false,
-         forceplan = false, remote_proc_transactions = false, disable_def_cnst_chk = false, showplan_all = false,
-         showplan_text = false, showplan_xml = false, statistics_io = false, statistics_time = false,
-         statistics_profile = false, statistics_xml = false;
+         no_browsetable = false, forceplan = false, remote_proc_transactions = false, disable_def_cnst_chk = false,
+         showplan_all = false, showplan_text = false, showplan_xml = false, statistics_io = false,
+         statistics_time = false, statistics_profile = false, statistics_xml = false;
     int32_t text_size = 4096, date_first = 7, lock_timeout = -1, query_governor = 0, deadlock_priority = 0;
     int16_t language_id = 0;
     int64_t rowcount = 0;

@@ -23,10 +23,15 @@ const call_argument *find_argument(const arguments_t &all, size_t position, cons
     return position < all.size() && all[position].name.empty() ? &all[position] : nullptr;
 }
 
-std::string text_argument(const arguments_t &all, size_t position, const char *name, const char *otherwise = "") {
+} // namespace
+
+std::string text_argument(const std::vector<call_argument> &all, size_t position, const char *name,
+                          const char *otherwise) {
     const call_argument *a = find_argument(all, position, name);
     return a == nullptr || a->val.null || a->use_default ? otherwise : convert(a->val, a->type, t_max).text;
 }
+
+namespace {
 
 int64_t int_argument(const arguments_t &all, size_t position, const char *name, int64_t otherwise = 0) {
     const call_argument *a = find_argument(all, position, name);
@@ -495,6 +500,9 @@ const std::pair<const char *, system_procedure> procedures[] = {
     {"sp_databases", sp_databases},
     {"sp_who", sp_who},
     {"sp_who2", sp_who},
+    {"sp_tablecollations_90", sp_tablecollations},
+    {"sp_tablecollations_100", sp_tablecollations},
+    {"sp_procedure_params_100_managed", sp_procedure_params},
     {"sp_datatype_info", sp_datatype_info},
     {"sp_datatype_info_100", sp_datatype_info},
     {"sp_helptext", sp_helptext},

@@ -184,7 +184,7 @@ void databases_rows(session *s, database *, rows_t &out) {
 
 void sysdatabases_rows(session *s, database *, rows_t &out) {
     for (const auto &[name, db] : s->eng->databases)
-        out.push_back({text(db->name), number(db->id)});
+        out.push_back({text(db->name), number(db->id), datetime_round(datetime_from_number(db->created), t_datetime)});
 }
 
 value moment(int64_t n) {
@@ -386,7 +386,10 @@ const std::vector<system_view> &all_system_views() {
           col("is_read_committed_snapshot_on", t_bit), col("snapshot_isolation_state", t_tiny),
           col("user_access_desc", t_desc)},
          databases_rows},
-        {"sys", "sysdatabases", {col("name", t_sysname), col("dbid", t_smallint)}, sysdatabases_rows},
+        {"sys",
+         "sysdatabases",
+         {col("name", t_sysname), col("dbid", t_smallint), col("crdate", t_datetime)},
+         sysdatabases_rows},
         {"sys",
          "dm_exec_sessions",
          {col("session_id", t_smallint, false),

@@ -115,7 +115,7 @@ void wire_host::row(const std::vector<value> &values) {
     breathe(*this);
 }
 
-void wire_host::browse_info(std::string_view table, const std::vector<column> &columns) {
+void wire_host::browse_info(const std::vector<std::string> &table, const std::vector<column> &columns) {
     if (drop(*this) || columns.size() > 255)
         return;
     put_browse_info(token, c->version, table, columns);

@@ -11,7 +11,7 @@ struct wire_host final : host {
 
     void columns(const std::vector<column> &) override;
     void row(const std::vector<value> &) override;
-    void browse_info(std::string_view table, const std::vector<column> &) override;
+    void browse_info(const std::vector<std::string> &table, const std::vector<column> &) override;
     void order(const std::vector<uint16_t> &) override;
     void done(done_kind, uint16_t status, uint16_t command, uint64_t rows) override;
     void message(int32_t number, uint8_t state, uint8_t severity, std::string_view text, std::string_view procedure,

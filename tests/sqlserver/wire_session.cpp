@@ -28,9 +28,18 @@ bool reset_session(conn *c, uint8_t bits, wire_host &h) {
     return session_reset(c->sess, skip_tran, h);
 }
 
-// The reset, if there is one, then the look at the transaction: a reset has ended it. False: the request does not run.
+// The reset, if there is one, then the look at the transaction: a reset has ended it, which a client that left it open
+// does not know (SqlClient's pool). False: the request does not run.
 bool prepare_session(conn *c, uint8_t bits, const request_headers &headers, wire_host &h) {
-    return reset_session(c, bits, h) && (c->version < tds::v72 || session_resumes(c->sess, headers.transaction, h));
+    uint64_t before = session_transaction(c->sess), named = headers.transaction;
+    if (!reset_session(c, bits, h))
+        return false;
+    if (c->version < tds::v72)
+        return true;
+    bool ended = (bits & status_reset) != 0 && named != 0 && named == before;
+    if (ended)
+        session_tells_end(named, h);
+    return ended || session_resumes(c->sess, named, h);
 }
 
 void run_batch(conn *c, std::string_view message, uint8_t bits, wire_host &h) {

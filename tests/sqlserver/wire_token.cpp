@@ -284,17 +284,25 @@ void put_session_state(std::string &o, uint32_t sequence, bool recoverable,
     o.append(set);
 }
 
-void put_browse_info(std::string &o, tds version, std::string_view table, const std::vector<column> &columns) {
+void put_browse_info(std::string &o, tds version, const std::vector<std::string> &table,
+                     const std::vector<column> &columns) {
     with_length(o, 0xA4, [&] {
-        if (version >= tds::v71)
-            put_u8(o, 1); // the parts of its name
-        put_us_varchar(o, table, 1024);
+        if (version < tds::v71)
+            return put_us_varchar(o, table.back(), 1024);
+        put_u8(o, static_cast<unsigned>(table.size()));
+        for (const std::string &part : table)
+            put_us_varchar(o, part, 128);
     });
     with_length(o, 0xA5, [&] {
         for (size_t i = 0; i < columns.size(); i++) {
             put_u8(o, static_cast<unsigned>(i + 1));
-            put_u8(o, columns[i].hidden ? 0 : 1);
-            put_u8(o, columns[i].hidden ? 0x14 : 0); // an expression, hidden
+            const column &c = columns[i];
+            bool renamed = !c.base_name.empty();
+            put_u8(o, c.expression ? 0 : 1);
+            put_u8(o, (c.expression ? 0x04u : 0u) | (c.key ? 0x08u : 0u) | (c.hidden ? 0x10u : 0u) |
+                          (renamed ? 0x20u : 0u));
+            if (renamed)
+                put_b_varchar(o, c.base_name);
         }
     });
 }

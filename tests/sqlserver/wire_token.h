@@ -45,7 +45,8 @@ void put_state_set(std::string &o, const std::vector<session_state_item> &items)
 void put_session_state(std::string &o, uint32_t sequence, bool recoverable,
                        const std::vector<session_state_item> &items);
 // TABNAME with one table, and COLINFO; at most 255 columns.
-void put_browse_info(std::string &o, tds version, std::string_view table, const std::vector<column> &columns);
+void put_browse_info(std::string &o, tds version, const std::vector<std::string> &table,
+                     const std::vector<column> &columns);
 // ROW, or NBCROW where the version has it and it is shorter.
 void put_row(std::string &o, tds version, const std::vector<column_format> &formats, const std::vector<value> &values);
 

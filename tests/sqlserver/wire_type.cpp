@@ -120,7 +120,7 @@ shape put_scaled(std::string &o, unsigned token, unsigned scale) {
 shape put_decimal_type(std::string &o, unsigned token, const type_info &t) {
     unsigned precision = t.precision >= 1 && t.precision <= 38 ? t.precision : 38;
     put_u8(o, token);
-    put_u8(o, decimal_size(precision));
+    put_u8(o, 17); // whatever the precision: SqlBulkCopy sends each number with this length, and with 17 bytes
     put_u8(o, precision);
     put_u8(o, t.scale);
     return shape::len1;

@@ -27,12 +27,18 @@ def _pinned(file_name, pattern):
         return re.search(pattern, file.read(), re.M)[1]
 
 
+# Where Debian chooses the version: its name, what tells it, and where it stands there.
+_DEBIAN = {"dotnet": ("Mono", ["mono", "--version"], r"version (\d+\.\d+)")}
+_FREETDS = ("FreeTDS", ["tsql", "-C"], r"freetds v(\d+\.\d+)")
+
+
 def version(driver):
-    """The version it is pinned to; FreeTDS's own, which Debian chooses, to the second number."""
+    """The version it is pinned to; where Debian chooses, its own to the second number."""
     entry = capabilities()[driver]
     if "version" not in entry:
-        about = subprocess.run(["tsql", "-C"], capture_output=True, text=True, timeout=30, check=True).stdout
-        return "FreeTDS " + re.search(r"freetds v(\d+\.\d+)", about)[1]
+        name, tell, pattern = _DEBIAN.get(entry["program"], _FREETDS)
+        about = subprocess.run(tell, capture_output=True, text=True, timeout=30, check=True).stdout
+        return f"{name} {re.search(pattern, about)[1]}"
     if "carries" in entry:
         file_name, pattern, name = entry["carries"]
         return f"{_pinned(*entry['version'])}, {name} {_pinned(file_name, pattern)}"

@@ -353,7 +353,7 @@ class Session:
         for kind, value, _ in response.env:
             if kind == 8:
                 self.transaction = int.from_bytes(value[1:9], "little")
-            elif kind in (9, 10):
+            elif kind in (9, 10, 17):
                 self.transaction = 0
         return response
 

@@ -225,6 +225,7 @@ class Response:
         self.errors, self.infos, self.env, self.rows, self.columns = [], [], [], [], []
         self.row_counts, self.loginack, self.features, self.done_status, self.return_status = [], None, [], None, None
         self.raw_rows, self.types, self.tokens, self.dones, self.return_values = [], [], [], [], []
+        self.browse = []  # what TABNAME and COLINFO say, as it is
         self._parse(Reader(payload), columns or [])
 
     def _row(self, raw, columns):
@@ -281,8 +282,10 @@ class Response:
                 self.return_status = r.number("i")
             elif token == 0xAC:
                 self._return_value(r)
-            elif token in (0xA9, 0xA5, 0xA4):
+            elif token == 0xA9:
                 r.take(r.number("H"))
+            elif token in (0xA4, 0xA5):
+                self.browse.append(r.take(r.number("H")))
             elif token == 0xE4:
                 self._session_state(Reader(r.take(r.number("I"))))
             elif token == 0xA3 and 0x09 in self.negotiated:

@@ -122,9 +122,59 @@ static void test_attention_behind_a_request(void **) {
     assert_false(tds_find_attention(inside, size));
 }
 
+// --- the transaction that a request names
+
+static void set_length(bytes &out, size_t at, uint32_t length) {
+    set_u16le(out, at, length & 0xffff);
+    set_u16le(out, at + 2, length >> 16);
+}
+
+static bytes headers(std::initializer_list<std::pair<uint32_t, uint16_t>> lengths_and_types) {
+    bytes out;
+    put_u32le(out, 0);
+    for (auto [length, type] : lengths_and_types) {
+        put_u32le(out, length);
+        put_u16le(out, type);
+        for (uint32_t i = 6; i < length; ++i)
+            put_u8(out, 0xd0 + i);
+    }
+    set_length(out, 0, static_cast<uint32_t>(out.size()));
+    return out;
+}
+
+static void test_descriptor_among_headers(void **) {
+    assert_int_equal(tds_descriptor_at(headers({{18, 2}})), 10);
+    assert_int_equal(tds_descriptor_at(headers({{20, 1}, {26, 3}, {18, 2}})), 4 + 20 + 26 + 6);
+    assert_int_equal(tds_descriptor_at(headers({})), 0);
+    assert_int_equal(tds_descriptor_at(headers({{26, 3}})), 0);
+    assert_int_equal(tds_descriptor_at(headers({{17, 2}})), 0);
+    assert_int_equal(tds_descriptor_at(headers({{19, 2}, {18, 2}})), 0);
+    bytes text = headers({{18, 2}});
+    put_u16le(text, 'x');
+    assert_int_equal(tds_descriptor_at(text), 10);
+}
+
+static void test_descriptor_not_there_as_a_whole(void **) {
+    bytes whole = headers({{20, 1}, {18, 2}});
+    for (size_t size = 0; size < whole.size(); ++size) {
+        bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        cut.shrink_to_fit();
+        assert_int_equal(tds_descriptor_at(cut), 0);
+    }
+    for (size_t at : {0, 4, 24})
+        for (uint32_t lie : {0u, 1u, 5u, 21u, 100u, 0x80000000u, 0xffffffffu}) {
+            bytes changed = whole;
+            set_length(changed, at, lie);
+            size_t found = tds_descriptor_at(changed);
+            assert_true(found == 0 || found + 8 <= changed.size());
+        }
+}
+
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_arrival),
+        cmocka_unit_test(test_descriptor_among_headers),
+        cmocka_unit_test(test_descriptor_not_there_as_a_whole),
         cmocka_unit_test(test_attention_behind_a_request),
         cmocka_unit_test(test_name_in_every_spelling),
         cmocka_unit_test(test_headers_only_from_7_2_on),
