@@ -206,13 +206,13 @@ static void begin_request(client_session *s, uint8_t type, uint8_t bits) {
     tds_writer_begin(c->to_server, type, rides ? tds_status_reset : bits);
     d.sending = d.awaiting = true;
     d.answer_begun = d.taken_back = false;
-    d.ended_due = d.ended != 0;
     d.reset_done = d.rated = false;
     c->walker.options.drop_reset = rides;
     c->walker.options.mark_returns = type == tds_type_rpc && sharing(s);
     c->walker.options.mark_changes = !rides && sharing(s) && begin_watches(s);
     if (rides || (bits & tds_status_reset))
         c->walker.session.in_transaction = false; // the server ends it without saying so
+    d.ended_due = d.ended != 0;
     d.reset_sent = rides || bits != 0;
     if (d.reset_sent) {
         sharing_server_reset(c);
