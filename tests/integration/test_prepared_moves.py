@@ -15,7 +15,7 @@ from differential.player import Player, difference
 from harness import *
 from harness.tds import TDS71, handle_parameter
 from pooled import pins_so_far, wait_free
-from test_differential import REQUESTS, SILENT, STAYS, SWITCHES, answers, proxy_of, server_of
+from test_differential import LEFT_OUT, REQUESTS, SILENT, STAYS, SWITCHES, answers, proxy_of, server_of
 from test_transaction_prepared import EXECUTE, PREPARE, UNPREPARE
 
 DRIVERS = ["dblib", "tedious", "mssql-jdbc", "jtds", "sqlclient", "sqlclient-core", "pyodbc", "mssql-python"]
@@ -130,9 +130,7 @@ ABOUT_HANDLES = {**moves_prepared.MOVES, **{move: weight // 4 + 1 for move, weig
 
 def script_of(seed, number, server_is):
     generator = Generator(seed, number, server_is in SILENT, server_is in STAYS, requests=REQUESTS)
-    generator.moves = dict(ABOUT_HANDLES)
-    if server_is == "as_babelfish":
-        del generator.moves[moves_session.reset_by_name]  # it has no such procedure
+    generator.moves = {move: weight for move, weight in ABOUT_HANDLES.items() if move.__name__ not in LEFT_OUT.get(server_is, ())}
     generator.script()
     return generator
 
