@@ -34,11 +34,6 @@ void console_run_inner(console_run &r, std::string_view text, console_variables 
 
 // ---- sp_executesql ---------------------------------------------------------------------------------------------
 
-static std::string upper(std::string text) {
-    for (char &c : text)
-        c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    return text;
-}
 
 // "@a int, @b nvarchar(10) OUTPUT" declares; the values follow in their order or by their names.
 static console_variables declared(console_run &r, const std::string &definition, std::span<console_argument_value> given) {

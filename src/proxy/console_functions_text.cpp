@@ -20,7 +20,7 @@ static int64_t integer(console_world &w, const console_value &v) {
 }
 
 static size_t size(console_world &w, const console_value &v) {
-    return static_cast<size_t>(std::clamp<int64_t>(integer(w, v), 0, console_text_max));
+    return static_cast<size_t>(std::clamp<int64_t>(integer(w, v), 0, console_text_max + 1));
 }
 
 static console_value made(console_world &w, std::string &&s) {
@@ -107,6 +107,14 @@ static console_value repeated(console_world &w, const std::string &s, size_t tim
     for (size_t i = 0; i < times && all.size() <= console_text_max; ++i)
         all += s;
     return made(w, std::move(all));
+}
+
+static console_value reversed(console_world &w, arguments a) {
+    if (missing(a, 1))
+        return {};
+    std::string s = console_spell(a[0]);
+    std::reverse(s.begin(), s.end());
+    return made(w, std::move(s));
 }
 
 static console_value quoted(console_world &w, arguments a) {
@@ -229,6 +237,7 @@ std::span<const console_function> console_text_functions() {
         {"STUFF", text, -1, stuffed},
         {"REPLICATE", text, -1, [](console_world &w, arguments a) { return missing(a, 2) ? console_value() : repeated(w, console_spell(a[0]), size(w, a[1])); }},
         {"SPACE", text, -1, [](console_world &w, arguments a) { return missing(a, 1) ? console_value() : repeated(w, " ", size(w, a[0])); }},
+        {"REVERSE", text, 0, reversed},
         {"QUOTENAME", console_type_of(base_t::text, 258), -1, quoted},
         {"PARSENAME", console_type_of(base_t::text, 128), -1, name_part},
         {"CONCAT", text, -1, joined},

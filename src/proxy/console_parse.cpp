@@ -198,7 +198,7 @@ static console_statement read_declare(console_reader &r) {
         console_take_word(r, "AS");
         if (console_take_word(r, "TABLE")) {
             s.name = name;
-            r.good = s.items.empty(); // it stands alone
+            r.good = r.good && s.items.empty(); // it stands alone
             read_definitions(r, s);
             return s;
         }

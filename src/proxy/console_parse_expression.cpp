@@ -161,10 +161,7 @@ static console_expression read_named(console_reader &r) {
     if (console_take_word(r, "CASE"))
         return read_case(r);
     e.kind = kind_t::name;
-    // LEFT and RIGHT are functions here, as any other word in front of a bracket.
-    bool may_be_name = console_look(r)->kind != tsql_token_kind::word || console_is_symbol(console_look(r, 1), '(') ||
-                       !console_begins_statement(console_look(r)) || console_is_alias(console_look(r));
-    r.good = r.good && may_be_name;
+    r.good = r.good && console_begins_name(r);
     e.parts = console_take_parts(r);
     if (console_take_symbol(r, '('))
         read_call(r, e);

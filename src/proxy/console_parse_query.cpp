@@ -150,7 +150,7 @@ static console_source read_source(console_reader &r) {
 
 static bool take_star(console_reader &r, console_item &item) {
     item.star = console_take_symbol(r, '*');
-    if (item.star || !console_is_name(console_look(r)))
+    if (!r.good || item.star || !console_is_name(console_look(r)))
         return item.star;
     size_t before = r.at;
     std::vector<std::string> parts = console_take_parts(r);

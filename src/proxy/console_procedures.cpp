@@ -158,6 +158,11 @@ static constexpr console_procedure table[] = {
     {"sp_datatype_info_100", "@DATA_TYPE @ODBCVER", types},
     {"sp_server_info", "@ATTRIBUTE_ID", server_info},
     {"sp_helpdb", "@DBNAME", help_databases},
+    {"xp_instance_regread", "", ""}, // there is no registry: what should be read stays NULL
+    {"xp_regread", "", ""},
+    {"xp_msver", "@OPTNAME",
+     "SELECT CAST(0 AS smallint) AS [Index], CAST('' AS sysname) AS Name, 0 AS Internal_Value, CAST('' AS nvarchar(128)) AS "
+     "Character_Value WHERE 1 = 0"},
     {"sp_oledb_ro_usrname", "", "SELECT CAST('N' AS varchar(1)) AS usrname"},
     {"sp_oledb_defdb", "", "SELECT DB_NAME()"},
     {"sp_oledb_deflang", "", "SELECT @@LANGUAGE"},

@@ -10,7 +10,6 @@ using kind_t = console_expression::kind_t;
 using set_t = console_select::set_t;
 using base_t = tds_result_type;
 
-static constexpr int32_t syntax = 102;
 static constexpr int32_t counts_differ = 205;
 static constexpr int32_t no_such_place = 108;
 static constexpr int32_t not_here = 50007;
@@ -262,6 +261,8 @@ static void run_select(query_run &q, const console_select &s) {
             add_row(q, s, first);
         }
     }
+    if (q.query.selects.size() > 1) // of one by itself the first ones are taken when it is sorted
+        keep_first(q.result.rows, count_of(q.w, s.top, INT64_MAX));
 }
 
 // ---- the whole -------------------------------------------------------------------------------------------------
@@ -324,9 +325,6 @@ static void cut_rows(query_run &q) {
 static void check_kind(query_run &q) {
     if (q.query.for_xml && !q.result.rows.empty())
         console_fail_with(q.w, not_here, "tdsbouncer: the console makes no XML and no JSON");
-    const auto &all = q.query.selects;
-    if (all.size() > 1 && std::any_of(all.begin(), all.end(), [](const auto &s) { return !s.top.empty(); }))
-        console_fail_with(q.w, syntax, "Incorrect syntax near 'TOP'.");
 }
 
 static void run_selects(query_run &q) {

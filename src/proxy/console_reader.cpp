@@ -123,18 +123,27 @@ std::string console_upper(std::string text) {
     return text;
 }
 
-bool console_is_alias(const console_token *t) {
-    static constexpr const char *others[] = {
-        "AND",   "APPLY", "AS",   "ASC",    "BETWEEN", "CASE",  "COLLATE", "CROSS", "DESC", "ELSE", "END",
-        "EXCEPT", "FETCH", "FOR",  "FROM",   "FULL",    "GROUP", "HAVING",  "IN",    "INNER", "INTERSECT", "INTO",
-        "IS",    "JOIN",  "LEFT", "LIKE",   "NOT",     "OFFSET", "ON",     "OPTION", "OR",  "ORDER", "OUTER",
-        "OVER",  "RIGHT", "SET",  "THEN",   "UNION",   "VALUES", "WHEN",   "WHERE", "WITH",
+// Words that go on with a query or an expression.
+static bool goes_on(const console_token *t) {
+    static constexpr const char *words[] = {
+        "AND",    "APPLY", "AS",   "ASC",  "BETWEEN", "CASE",   "COLLATE", "CROSS",  "DESC",  "ELSE",      "END",
+        "EXCEPT", "FETCH", "FOR",  "FROM", "FULL",    "GROUP",  "HAVING",  "IN",     "INNER", "INTERSECT", "INTO",
+        "IS",     "JOIN",  "LEFT", "LIKE", "NOT",     "OFFSET", "ON",      "OPTION", "OR",    "ORDER",     "OUTER",
+        "OVER",   "RIGHT", "SET",  "THEN", "UNION",   "VALUES", "WHEN",    "WHERE",  "WITH",
     };
-    if (!console_is_name(t) || t->kind != tsql_token_kind::word)
-        return console_is_name(t);
-    return !console_begins_statement(t) && std::none_of(std::begin(others), std::end(others), [t](const char *word) {
-        return console_is_word(t, word);
-    });
+    return std::any_of(std::begin(words), std::end(words), [t](const char *word) { return console_is_word(t, word); });
+}
+
+bool console_is_alias(const console_token *t) {
+    return console_is_name(t) && (t->kind != tsql_token_kind::word || (!console_begins_statement(t) && !goes_on(t)));
+}
+
+// The console's own words may name columns: reload. LEFT and RIGHT are functions.
+bool console_begins_name(const console_reader &r) {
+    const console_token *t = console_look(r);
+    bool free = t != nullptr && (t->kind != tsql_token_kind::word || console_is_symbol(console_look(r, 1), '(') ||
+                                 (tsql_word_begins(t->word) != tsql_begins::always && !goes_on(t)));
+    return console_is_name(t) && free;
 }
 
 // ---- where statements begin ------------------------------------------------------------------------------------

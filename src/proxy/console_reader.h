@@ -64,6 +64,8 @@ std::string console_take_name(console_reader &);
 std::vector<std::string> console_take_parts(console_reader &);
 // What may name a column or a table without AS: no word that goes on with the query.
 bool console_is_alias(const console_token *);
+// Whether the name of a column or a function stands here.
+bool console_begins_name(const console_reader &);
 std::string console_upper(std::string);
 void console_refuse(console_reader &);
 

@@ -60,12 +60,12 @@ std::string console_spell(const console_value &v) {
 // ---- time ------------------------------------------------------------------------------------------------------
 
 std::string console_time(int64_t unix_ms) {
-    time_t seconds = unix_ms / 1000;
+    time_t seconds = unix_ms / 1000 - (unix_ms % 1000 < 0);
     tm parts{};
     gmtime_r(&seconds, &parts);
     char day[32], all[48];
     strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &parts);
-    snprintf(all, sizeof all, "%s.%03d", day, static_cast<int>(unix_ms % 1000));
+    snprintf(all, sizeof all, "%s.%03d", day, static_cast<int>((unix_ms % 1000 + 1000) % 1000));
     return all;
 }
 
@@ -200,7 +200,18 @@ static bool is_guid(std::string_view text) {
            });
 }
 
+// A number is days since 1900.
+static console_value to_time(const console_value &v, console_problem &problem) {
+    static constexpr int64_t unix_days = 25567, day_ms = 86'400'000;
+    int64_t days = to_bigint(v, problem).number;
+    if (days < -53690 || days > 2958463)
+        return fail(problem, overflow, "Arithmetic overflow error converting a number to datetime.");
+    return console_text_value(console_time((days - unix_days) * day_ms));
+}
+
 static console_value to_checked_text(console_value &&v, base_t base, console_problem &problem) {
+    if (base == base_t::datetime && (v.kind == kind_t::number || v.kind == kind_t::real))
+        return to_time(v, problem);
     int32_t days = 0;
     uint32_t ticks = 0;
     bool good = v.kind == kind_t::text && (base == base_t::guid ? is_guid(v.text) : console_read_time(v.text, days, ticks));

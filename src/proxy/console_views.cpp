@@ -87,6 +87,12 @@ static constexpr const char sessions[] =
 static constexpr const char sessions_rows[] =
     "SELECT @@SPID, ORIGINAL_LOGIN(), ORIGINAL_LOGIN(), HOST_NAME(), APP_NAME(), DB_ID(), GETDATE()";
 
+// SMO reads these five, by their places.
+static constexpr const char configurations_rows[] =
+    "SELECT id, name, value, value FROM (VALUES (115, 'nested triggers', 1), (124, 'default language', 0), "
+    "(1126, 'default full-text language', 1033), (1127, 'two digit year cutoff', 2049), (1555, 'transform noise words', 0)) "
+    "AS c(id, name, value)";
+
 static constexpr const char properties_rows[] =
     "SELECT object_id, 0, help FROM #.views UNION ALL SELECT object_id, column_id, help FROM #.columns";
 
@@ -150,7 +156,13 @@ static constexpr console_view table[] = {
     {"sys", "systypes", "name, xtype t, length s, prec s, scale t, xusertype s, status t=0, allownulls b=1, variable b=0",
      types_rows},
     {"sys", "tables", objects, nullptr},
-    {"sys", "configurations", "configuration_id i, name, value i, value_in_use i, minimum i, maximum i, description", nullptr},
+    {"sys", "configurations",
+     "configuration_id i, name, value i, value_in_use i, minimum i=0, maximum i=2147483647, description=, is_dynamic b=1, "
+     "is_advanced b=1",
+     configurations_rows},
+    {"sys", "syslanguages", "langid s, name, alias, lcid i, dateformat=mdy, datefirst t=7",
+     "SELECT 0, 'us_english', 'English', 1033"},
+    {"sys", "fulltext_languages", "lcid i, name", "SELECT 1033, 'English'"},
 };
 
 std::span<const console_view> console_views() {

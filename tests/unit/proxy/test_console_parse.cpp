@@ -159,13 +159,15 @@ static std::string spell(const std::vector<console_statement> &all) {
 
 static void expect(const char *text, const char *expected) {
     console_batch batch = parse(text);
-    assert_true(batch.good);
+    if (!batch.good)
+        fail_msg("%s: near %s", text, batch.near.c_str());
     assert_string_equal(spell(batch.statements).c_str(), expected);
 }
 
 static void expect_error(const char *text, const char *near, uint32_t line = 1) {
     console_batch batch = parse(text);
-    assert_false(batch.good);
+    if (batch.good)
+        fail_msg("%s: good", text);
     assert_true(batch.statements.empty());
     assert_string_equal(batch.near.c_str(), near);
     assert_int_equal(batch.line, line);

@@ -100,7 +100,7 @@ struct expected_rows {
 static void check(std::span<const expected_rows> all) {
     for (const auto &[text, rows] : all)
         if (std::string got = rows_of(text); got != rows)
-            fail_msg("%s: %s, not %s", text, got.c_str(), rows);
+            fail_msg("%s: %s, not %s", text, got.substr(0, 300).c_str(), rows);
 }
 
 static void values(void **) {
@@ -118,6 +118,8 @@ static void values(void **) {
         {"SELECT CAST('x' AS int)", "error 245"},
         {"SELECT CAST(300 AS tinyint)", "error 8115"},
         {"SELECT CAST('yesterday' AS datetime)", "error 245"},
+        {"SELECT CAST(0 AS datetime), CAST('20250102' AS datetime)", "'1900-01-01 00:00:00.000' '20250102'"},
+        {"SELECT REVERSE('abc')", "'cba'"},
         {"SELECT CAST('2025-01-02' AS datetime), CAST('{x}' AS uniqueidentifier)", "error 245"},
         {"SELECT FOO()", "error 195"},
         {"SELECT ISNULL(FOO(), 1)", "error 195"},
@@ -235,6 +237,7 @@ static void groups_and_sets(void **) {
         {"SELECT 1 UNION SELECT 2 UNION SELECT 1 ORDER BY 1 DESC", "2; 1"},
         {"SELECT i FROM #a EXCEPT SELECT i FROM #b", "1"},
         {"SELECT i FROM #a INTERSECT SELECT i FROM #b", "2"},
+        {"SELECT TOP 1 i FROM #a UNION ALL SELECT TOP 1 i FROM #b", "1; 2"},
         {"SELECT 1 UNION SELECT 1, 2", "error 205"},
         {"SELECT t FROM #a FOR XML PATH('')", "error 50007"},
         {"SELECT (SELECT i FROM #none FOR XML PATH(''))", "NULL"},
@@ -296,6 +299,8 @@ static void whole_tables(void **) {
         console_batch batch = console_parse_utf8(p.text);
         if (!batch.good)
             fail_msg("%s: near %s", p.name, batch.near.c_str());
+        if (batch.statements.empty()) // it is known, and gives nothing
+            continue;
         assert_int_equal(batch.statements.size(), 1);
         const console_statement *st = &batch.statements[0];
         while (st->verb == console_verb::if_)
