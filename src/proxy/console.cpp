@@ -22,11 +22,8 @@ static constexpr uint8_t login_failed_severity = 14;
 
 // ---- login -----------------------------------------------------------------------------------------------------
 
-bool console_asked_for(const client_session *s) {
-    const proxy_config &conf = s->root->conf->proxy;
-    bool on = !conf.admin_user.empty() || !conf.monitor_user.empty();
-    return on &&
-           strcasecmp(client_login_message(s->login).database.c_str(), std::string(console_database).c_str()) == 0;
+static bool same_name(const std::string &name, std::string_view other) {
+    return name.size() == other.size() && strncasecmp(name.c_str(), other.data(), other.size()) == 0;
 }
 
 // Looks at both in any case, so that time says nothing of either.
@@ -34,6 +31,26 @@ static bool is_login(const tds_login7 &l, const std::string &user, const std::st
     bool same_user = constant_time_equal(l.user_name, user);
     bool same_password = constant_time_equal(tds_secret_view(l.password), password);
     return same_user && same_password && !user.empty() && !password.empty();
+}
+
+// GUI tools list the databases on another connection, to master. One with a user and password of the console is meant for
+// it, unless a bucket has a user of this name.
+static bool is_for_master(const client_session *s, const tds_login7 &l) {
+    const proxy_config &conf = s->root->conf->proxy;
+    if (!same_name(l.database, "master"))
+        return false;
+    for (const auto &pb : s->root->buckets)
+        if (!pb->gone && same_name(pb->conf->username, l.user_name))
+            return false;
+    bool admin = is_login(l, conf.admin_user, conf.admin_password);
+    return is_login(l, conf.monitor_user, conf.monitor_password) || admin;
+}
+
+bool console_asked_for(const client_session *s) {
+    const proxy_config &conf = s->root->conf->proxy;
+    bool on = !conf.admin_user.empty() || !conf.monitor_user.empty();
+    const tds_login7 &l = client_login_message(s->login);
+    return on && (same_name(l.database, console_database) || is_for_master(s, l));
 }
 
 static void refuse(client_session *s, std::string_view user) {
@@ -73,12 +90,12 @@ static tds_login_answer own_answer(const client_session *s) {
     a.tds_version = tds_7_4;
     a.program.assign("Microsoft SQL Server\0\0", 22);
     a.program_version = proxy_server_version(s->root, s->bucket);
-    a.database = console_database;
+    a.database = s->console->database;
     a.old_database = "master";
     a.language = "us_english";
     a.has_collation = true;
     std::copy(std::begin(collation), std::end(collation), a.collation);
-    a.notices.push_back(told(tds_info_database, tds_env_database, "Changed database context to 'tdsbouncer'."));
+    a.notices.push_back(told(tds_info_database, tds_env_database, "Changed database context to '" + a.database + "'."));
     a.notices.push_back(told(tds_info_language, tds_env_language, "Changed language setting to us_english."));
     return a;
 }
@@ -90,6 +107,8 @@ static void accept(client_session *s, bool admin) {
     c->user = l.user_name;
     c->host = l.host_name;
     c->application = l.app_name;
+    c->database = same_name(l.database, "master") ? std::string("master") : std::string(console_database);
+    c->login_database = c->database;
     c->version = tds_version_known(l.tds_version);
     c->packet_size = authenticate_packet_size(s);
     tds_login_reply reply;

@@ -4,6 +4,7 @@
 
 #include <strings.h>
 
+#include "proxy/console_world.h"
 #include "proxy/proxy.h"
 
 // ---- the table -------------------------------------------------------------------------------------------------
@@ -161,11 +162,19 @@ void console_row(console_call &call) {
     assert(call.rows == 0 || call.column == call.command->columns.size());
     call.column = 0;
     ++call.rows;
-    tds_put_row(call.tokens);
+    if (call.relation != nullptr)
+        call.relation->rows.emplace_back();
+    else
+        tds_put_row(*call.tokens);
+}
+
+static void keep(console_call &call, console_value &&value) {
+    call.relation->rows.back().push_back(std::move(value));
 }
 
 void console_text(console_call &call, std::string_view value) {
-    tds_put_text(call.tokens, next_column(call), value);
+    const tds_result_column &column = next_column(call);
+    call.relation != nullptr ? keep(call, console_text_value(value)) : tds_put_text(*call.tokens, column, value);
 }
 
 void console_text_or_null(console_call &call, std::string_view value) {
@@ -173,11 +182,14 @@ void console_text_or_null(console_call &call, std::string_view value) {
 }
 
 void console_number(console_call &call, uint64_t value) {
-    tds_put_int(call.tokens, next_column(call), static_cast<int64_t>(value));
+    const tds_result_column &column = next_column(call);
+    auto number = static_cast<int64_t>(value);
+    call.relation != nullptr ? keep(call, console_number_value(number)) : tds_put_int(*call.tokens, column, number);
 }
 
 void console_null(console_call &call) {
-    tds_put_null(call.tokens, next_column(call));
+    const tds_result_column &column = next_column(call);
+    call.relation != nullptr ? keep(call, {}) : tds_put_null(*call.tokens, column);
 }
 
 void console_number_or_null(console_call &call, bool there, uint64_t value) {

@@ -1,7 +1,7 @@
 // The inside of the console: what its files have in common. Nobody else includes this.
 //
 //      console.cpp           the login, the socket, messages
-//      console_request.cpp   a message's statements, one after another; what drivers send around them
+//      console_request.cpp   a message; console_run.h: its statements, one after another
 //      console_commands.cpp  the table of commands
 //      console_control.cpp   those that change something
 //      console_show.cpp, console_show_all.cpp   those that show something
@@ -13,16 +13,22 @@
 #include <vector>
 
 #include "proxy/client_session.h"
-#include "proxy/console_select.h"
+#include "proxy/console_world.h"
 #include "tds/packet.h"
 #include "tds/packet_stream.h"
 
 inline constexpr size_t console_message_max = 64 * 1024; // payload of a request
 inline constexpr size_t console_prepared_max = 100;      // statements of a session
 
+struct console_prepared {
+    std::vector<uint8_t> text; // UTF-16LE
+    std::string definition;    // of its parameters
+};
+
 struct console_session {
     bool admin = false; // else it may only look
     std::string user, host, application;
+    std::string login_database; // a reset brings it back
     uint32_t version = 0; // of TDS
     uint16_t packet_size = tds_initial_packet_size;
     std::vector<uint8_t> login_answer; // while it waits for its time
@@ -34,11 +40,16 @@ struct console_session {
     bool too_long = false;        // what is beyond console_message_max is dropped
 
     // What its statements have left behind.
-    std::map<int32_t, std::vector<uint8_t>> prepared; // handle: text, UTF-16LE
+    std::map<int32_t, console_prepared> prepared; // by their handles
+    console_tables tables;                        // #tables, and variables that are tables
+    std::string database;                         // that USE has chosen
     int32_t last_handle = 0;
     uint32_t transactions = 0;
     uint64_t descriptor = 0;
     int32_t last_error = 0;
+    int64_t last_rows = 0;
+    unsigned not_run = 0; // a bit for each SET that is on and keeps statements from being run: NOEXEC and its like
+    bool no_rows = false; // SET FMTONLY ON
 
     // PAUSE: its answer waits until the buckets hold no server connection any more.
     std::vector<uint8_t> late_answer;      // tokens

@@ -4,7 +4,7 @@
 #include "config/option_show.h"
 #include "proxy/console.h"
 #include "proxy/console_commands.h"
-#include "proxy/console_select.h"
+#include "proxy/console_value.h"
 #include "proxy/proxy.h"
 
 // ---- buckets ---------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_errors(t):
         for text, number, severity in [
                 ("SELEC 1", 102, 15), ("SHOW", 102, 15), ("SHOW POOL", 102, 15), ("SHOW POOLS b1 b2", 102, 15), ("KILL", 102, 15),
                 ("PAUSE b1; SHOW NOTHING", 102, 15), ("RELOAD now", 102, 15), ("SELECT 'a", 102, 15), ("KILL abc", 102, 16),
-                ("PAUSE b2", 911, 16), ("SHOW CLIENTS b2", 911, 16), ("USE master", 911, 16), ("SELECT * FROM sys.databases", 208, 16),
+                ("PAUSE b2", 911, 16), ("SHOW CLIENTS b2", 911, 16), ("USE model", 911, 16), ("SELECT * FROM dbo.t", 208, 16),
                 ("EXEC sp_who", 2812, 16), ("SELECT HOST_ID()", 195, 16), ("SELECT @@FOO", 137, 16), ("COMMIT", 3902, 16)]:
             answer = admin.ask(text)
             assert [(e.number, e.severity) for e in answer.errors] == [(number, severity)], (text, answer.errors)
@@ -234,7 +234,7 @@ def test_errors(t):
             assert admin.scalar("SELECT @@ERROR") == number
         assert "near 'NOTHING'" in admin.ask("SHOW\n\nNOTHING").errors[0].text
         assert shown(admin, "BUCKETS")[0]["paused"] == 0
-        answer = admin.ask("PAUSE b2; SELECT 7 AS n; USE master; SELECT 8 AS n")
+        answer = admin.ask("PAUSE b2; SELECT 7 AS n; USE model; SELECT 8 AS n")
         assert numbers(answer) == [911, 911] and answer.rows == [[7], [8]]
 
 
@@ -289,7 +289,7 @@ def test_procedures_that_run_a_text(t, tds):
         assert admin.query("SELECT 1", STATUS_RESET).env_kinds() == [18]
         assert numbers(admin.rpc(12, second)) == [8179], "a reset ends them"
         assert not admin.rpc("sp_reset_connection").errors
-        assert numbers(admin.rpc("sp_tables")) == [2812] and numbers(admin.rpc(2, None, "SELECT 1", None, None, None)) == [16937]
+        assert numbers(admin.rpc("sp_who")) == [2812] and numbers(admin.rpc(2, None, "SELECT 1", None, None, None)) == [16937]
 
 
 def test_attention(t):
