@@ -33,8 +33,8 @@ static bool is_login(const tds_login7 &l, const std::string &user, const std::st
     return same_user && same_password && !user.empty() && !password.empty();
 }
 
-// GUI tools list the databases on another connection, to master. One with a user and password of the console is meant for
-// it, unless a bucket has a user of this name.
+// GUI tools list the databases on another connection, to master. One with a user and password of the console is meant
+// for it, unless a bucket has a user of this name.
 static bool is_for_master(const client_session *s, const tds_login7 &l) {
     const proxy_config &conf = s->root->conf->proxy;
     if (!same_name(l.database, "master"))

@@ -12,11 +12,25 @@ struct console_command;
 struct console_query;
 
 enum class console_op : uint8_t {
-    or_, and_, // of all arguments
+    or_,
+    and_, // of all arguments
     not_,
-    equal, differs, less, greater, at_most, at_least,
-    add, subtract, multiply, divide, modulo, bit_and, bit_or, bit_xor,
-    negate, complement,
+    equal,
+    differs,
+    less,
+    greater,
+    at_most,
+    at_least,
+    add,
+    subtract,
+    multiply,
+    divide,
+    modulo,
+    bit_and,
+    bit_or,
+    bit_xor,
+    negate,
+    complement,
     is_null,
     like,        // text, pattern, maybe the escape
     in,          // the first one of the others, or of `query`
@@ -70,7 +84,7 @@ struct console_source {
     std::string alias;
     std::vector<std::string> columns; // (a, b) behind its alias
     std::shared_ptr<console_query> query;
-    std::vector<console_source> sides; // of a join: two
+    std::vector<console_source> sides;  // of a join: two
     std::vector<console_expression> on; // none or one
 };
 
@@ -80,7 +94,13 @@ struct console_order {
 };
 
 struct console_select {
-    enum class set_t : uint8_t { first, union_all, union_, except, intersect } set = set_t::first; // with those before it
+    enum class set_t : uint8_t {
+        first,
+        union_all,
+        union_,
+        except,
+        intersect
+    } set = set_t::first; // with those before it
     bool distinct = false;
     std::vector<console_expression> top; // none or one
     std::vector<console_item> items;

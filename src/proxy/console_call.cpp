@@ -60,7 +60,8 @@ static console_value folded(console_world &w, aggregate what, const console_tupl
     for (size_t i = 1; i < values.size(); ++i) {
         if (what == aggregate::sum || what == aggregate::average)
             all = console_arithmetic('+', all, values[i], w.problem);
-        else if (int order = console_compare(values[i], all, w.problem); what == aggregate::least ? order < 0 : order > 0)
+        else if (int order = console_compare(values[i], all, w.problem);
+                 what == aggregate::least ? order < 0 : order > 0)
             all = values[i];
     }
     if (what == aggregate::average)

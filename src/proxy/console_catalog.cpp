@@ -73,10 +73,18 @@ static console_tuple column_row(const console_shown &v, const console_column &c,
     return {console_number_value(v.object_id),
             console_text_value(c.column.name),
             console_number_value(number),
-            console_number_value(text ? 231 : big ? 127 : 56),
-            console_text_value(text ? "nvarchar" : big ? "bigint" : "int"),
-            console_number_value(text ? 2 * c.column.units : big ? 8 : 4),
-            console_number_value(text ? 0 : big ? 19 : 10),
+            console_number_value(text  ? 231
+                                 : big ? 127
+                                       : 56),
+            console_text_value(text  ? "nvarchar"
+                               : big ? "bigint"
+                                     : "int"),
+            console_number_value(text  ? 2 * c.column.units
+                                 : big ? 8
+                                       : 4),
+            console_number_value(text  ? 0
+                                 : big ? 19
+                                       : 10),
             text ? console_text_value("SQL_Latin1_General_CP1_CI_AS") : console_value(),
             console_text_value(c.help)};
 }
@@ -211,7 +219,8 @@ static bool is_schema_of_system(std::string_view schema) {
 // sysobjects stands alone, too; and everything in msdb is the system's.
 static bool is_system_view(const view_name &v) {
     bool dbo = v.schema.empty() || same(v.schema, "dbo");
-    bool old = dbo && (same(v.name.substr(0, 3), "sys") || same(v.database, "msdb") || same(v.name.substr(0, 4), "spt_"));
+    bool old =
+        dbo && (same(v.name.substr(0, 3), "sys") || same(v.database, "msdb") || same(v.name.substr(0, 4), "spt_"));
     return is_schema_of_system(v.schema) || old;
 }
 

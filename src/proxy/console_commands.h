@@ -44,9 +44,9 @@ struct console_call {
     client_session *session;
     const console_command *command;
     std::string_view argument;
-    proxy_bucket *bucket;          // that an optional argument names; nullptr: all
-    std::vector<uint8_t> *tokens;  // of the answer: its rows go there,
-    console_relation *relation;    // or here
+    proxy_bucket *bucket;         // that an optional argument names; nullptr: all
+    std::vector<uint8_t> *tokens; // of the answer: its rows go there,
+    console_relation *relation;   // or here
     size_t column = 0;            // the next value's
     uint64_t rows = 0;
     int32_t error = 0; // nothing else has been answered then

@@ -46,7 +46,8 @@ static bool field_of(const console_leaf &leaf, const std::string &name, uint32_t
 }
 
 // Where the name was the last time. It is still there, or another is looked for.
-static bool found_again(const console_expression &e, const console_scope &s, const console_leaf *&leaf, uint32_t &field) {
+static bool found_again(const console_expression &e, const console_scope &s, const console_leaf *&leaf,
+                        uint32_t &field) {
     const console_place &p = e.place;
     if (p.leaf >= s.leaves.size() || p.field >= s.leaves[p.leaf].relation->fields.size())
         return false;
@@ -177,7 +178,8 @@ static truth in_list(console_world &w, const console_expression &e, console_scop
 }
 
 static truth like(console_world &w, const console_expression &e, console_scope *scope) {
-    console_value text = console_evaluate(w, e.arguments[0], scope), pattern = console_evaluate(w, e.arguments[1], scope);
+    console_value text = console_evaluate(w, e.arguments[0], scope),
+                  pattern = console_evaluate(w, e.arguments[1], scope);
     console_value escape = e.arguments.size() > 2 ? console_evaluate(w, e.arguments[2], scope) : console_value();
     if (console_is_null(text) || console_is_null(pattern))
         return truth::unknown;

@@ -34,9 +34,9 @@ void console_run_inner(console_run &r, std::string_view text, console_variables 
 
 // ---- sp_executesql ---------------------------------------------------------------------------------------------
 
-
 // "@a int, @b nvarchar(10) OUTPUT" declares; the values follow in their order or by their names.
-static console_variables declared(console_run &r, const std::string &definition, std::span<console_argument_value> given) {
+static console_variables declared(console_run &r, const std::string &definition,
+                                  std::span<console_argument_value> given) {
     console_variables all;
     console_batch batch = console_parse_utf8("DECLARE " + definition);
     if (definition.empty() || !batch.good || batch.statements.size() != 1)

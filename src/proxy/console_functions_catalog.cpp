@@ -54,15 +54,16 @@ static console_value may_enter(console_world &, arguments a) {
 
 static console_value database_property(console_world &w, arguments a) {
     static constexpr const char *texts[][2] = {
-        {"Status", "ONLINE"},          {"Collation", "SQL_Latin1_General_CP1_CI_AS"}, {"Recovery", "SIMPLE"},
-        {"Updateability", "READ_ONLY"}, {"UserAccess", "MULTI_USER"},                  {"Edition", ""},
+        {"Status", "ONLINE"},         {"Collation", "SQL_Latin1_General_CP1_CI_AS"},
+        {"Recovery", "SIMPLE"},       {"Updateability", "READ_ONLY"},
+        {"UserAccess", "MULTI_USER"}, {"Edition", ""},
         {"ServiceObjective", ""}};
     if (console_is_null(may_enter(w, a)))
         return {};
     for (const auto &[name, value] : texts)
         if (is(first(a, 1), name))
             return console_text_value(value);
-    return is(first(a, 1), "Version") ? console_text_value("0")
+    return is(first(a, 1), "Version")                       ? console_text_value("0")
            : strncasecmp(first(a, 1).c_str(), "Is", 2) == 0 ? console_text_value("0")
                                                             : console_value();
 }
@@ -96,7 +97,8 @@ static console_value object_id(console_world &w, arguments a) {
         return table_id(w, parts.back());
     size_t n = parts.size();
     std::string schema = n > 1 ? parts[n - 2] : "", database = n > 2 ? parts[n - 3] : "";
-    bool here = (schema.empty() || is(schema, "dbo")) && is(database.empty() ? w.facts.database : database, console_database);
+    bool here =
+        (schema.empty() || is(schema, "dbo")) && is(database.empty() ? w.facts.database : database, console_database);
     for (const console_shown &v : console_shown_views())
         if (here && is(v.name, parts.back()) && (a.size() < 2 || is(first(a, 1), "V")))
             return console_number_value(v.object_id);
@@ -158,8 +160,8 @@ struct type_id {
     const char *name;
     int id;
 };
-static constexpr type_id types[] = {{"bit", 104},  {"tinyint", 48},  {"smallint", 52},          {"int", 56},
-                                    {"bigint", 127}, {"float", 62},    {"datetime", 61},          {"uniqueidentifier", 36},
+static constexpr type_id types[] = {{"bit", 104},       {"tinyint", 48},   {"smallint", 52}, {"int", 56},
+                                    {"bigint", 127},    {"float", 62},     {"datetime", 61}, {"uniqueidentifier", 36},
                                     {"varbinary", 165}, {"nvarchar", 231}, {"sysname", 256}};
 
 static console_value type_name(console_world &, arguments a) {
@@ -191,11 +193,11 @@ static console_value is_member(console_world &, arguments a) {
 }
 
 static console_value connection_property(console_world &w, arguments a) {
-    return is(first(a), "net_transport")          ? console_text_value("TCP")
-           : is(first(a), "protocol_type")        ? console_text_value("TSQL")
-           : is(first(a), "auth_scheme")          ? console_text_value("SQL")
-           : is(first(a), "client_net_address")   ? console_text_value(w.facts.address)
-                                                  : console_value();
+    return is(first(a), "net_transport")        ? console_text_value("TCP")
+           : is(first(a), "protocol_type")      ? console_text_value("TSQL")
+           : is(first(a), "auth_scheme")        ? console_text_value("SQL")
+           : is(first(a), "client_net_address") ? console_text_value(w.facts.address)
+                                                : console_value();
 }
 
 static console_value session_property(console_world &, arguments a) {

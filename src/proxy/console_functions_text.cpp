@@ -34,7 +34,8 @@ static console_value changed(console_world &w, arguments a, int (*change)(int)) 
     if (missing(a, 1))
         return {};
     std::string s = console_spell(a[0]);
-    std::transform(s.begin(), s.end(), s.begin(), [change](unsigned char c) { return static_cast<char>(c < 128 ? change(c) : c); });
+    std::transform(s.begin(), s.end(), s.begin(),
+                   [change](unsigned char c) { return static_cast<char>(c < 128 ? change(c) : c); });
     return made(w, std::move(s));
 }
 
@@ -70,7 +71,9 @@ static console_value char_index(console_world &w, arguments a) {
         return {};
     std::string what = console_spell(a[0]), where = console_spell(a[1]);
     size_t from = a.size() > 2 ? std::max<size_t>(size(w, a[2]), 1) - 1 : 0;
-    auto same = [](char x, char y) { return tolower(static_cast<unsigned char>(x)) == tolower(static_cast<unsigned char>(y)); };
+    auto same = [](char x, char y) {
+        return tolower(static_cast<unsigned char>(x)) == tolower(static_cast<unsigned char>(y));
+    };
     if (from > where.size() || !console_step(w, where.size() * (what.size() + 1) / 256))
         return console_number_value(0);
     auto found = std::search(where.begin() + static_cast<ptrdiff_t>(from), where.end(), what.begin(), what.end(), same);
@@ -82,7 +85,8 @@ static console_value replaced(console_world &w, arguments a) {
         return {};
     std::string s = console_spell(a[0]), what = console_spell(a[1]), by = console_spell(a[2]), all;
     size_t at = 0;
-    for (size_t found = what.empty() ? std::string::npos : s.find(what); found != std::string::npos; found = s.find(what, at)) {
+    for (size_t found = what.empty() ? std::string::npos : s.find(what); found != std::string::npos;
+         found = s.find(what, at)) {
         all.append(s, at, found - at).append(by);
         at = found + what.size();
         if (all.size() > console_text_max)
@@ -161,8 +165,9 @@ static console_value power(console_world &w, arguments a) {
     console_type wide = console_type_of(base_t::real);
     double d = std::pow(console_convert(console_value(a[0]), wide, w.problem).real,
                         console_convert(console_value(a[1]), wide, w.problem).real);
-    return a[0].kind == console_value::kind_t::number && std::fabs(d) < 9e18 ? console_number_value(static_cast<int64_t>(d))
-                                                                             : console_real_value(d);
+    return a[0].kind == console_value::kind_t::number && std::fabs(d) < 9e18
+               ? console_number_value(static_cast<int64_t>(d))
+               : console_real_value(d);
 }
 
 static console_value rounded(console_world &w, arguments a, double (*round)(double)) {

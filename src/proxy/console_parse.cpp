@@ -221,8 +221,8 @@ static console_statement read_assign(console_reader &r) {
     static constexpr struct {
         char16_t symbol;
         console_op op;
-    } changes[] = {{'+', console_op::add}, {'-', console_op::subtract}, {'*', console_op::multiply},
-                   {'/', console_op::divide}, {'|', console_op::bit_or}, {'&', console_op::bit_and}};
+    } changes[] = {{'+', console_op::add},    {'-', console_op::subtract}, {'*', console_op::multiply},
+                   {'/', console_op::divide}, {'|', console_op::bit_or},   {'&', console_op::bit_and}};
     console_statement s = of_verb(console_verb::assign);
     console_item &item = s.items.emplace_back();
     item.name = take_variable(r);

@@ -313,7 +313,8 @@ static void make_keys(query_run &q) {
 static void cut_rows(query_run &q) {
     const console_select &s = q.query.selects[0];
     if (!q.query.offset.empty()) {
-        auto skipped = std::min<uint64_t>(static_cast<uint64_t>(count_of(q.w, q.query.offset, 0)), q.result.rows.size());
+        auto skipped =
+            std::min<uint64_t>(static_cast<uint64_t>(count_of(q.w, q.query.offset, 0)), q.result.rows.size());
         q.result.rows.erase(q.result.rows.begin(), q.result.rows.begin() + static_cast<ptrdiff_t>(skipped));
         keep_first(q.result.rows, count_of(q.w, q.query.fetch, INT64_MAX));
     }

@@ -40,12 +40,8 @@ inline constexpr int console_depth_max = 40; // of expressions, queries and bloc
 // One level deeper, as long as it lives.
 struct console_deeper {
     console_reader &r;
-    explicit console_deeper(console_reader &reader) : r(reader) {
-        r.good = r.good && ++r.depth <= console_depth_max;
-    }
-    ~console_deeper() {
-        --r.depth;
-    }
+    explicit console_deeper(console_reader &reader) : r(reader) { r.good = r.good && ++r.depth <= console_depth_max; }
+    ~console_deeper() { --r.depth; }
     console_deeper(const console_deeper &) = delete;
     console_deeper &operator=(const console_deeper &) = delete;
 };

@@ -53,8 +53,8 @@ static console_value value_of(tds_rpc_value &&v) {
 // know.
 static bool arguments_of(console_run &r, const tds_rpc_call &call, std::vector<console_argument_value> &given) {
     std::vector<tds_rpc_value> values;
-    bool read = call.parameters == 0 || tds_rpc_values(r.s->console->message, call.parameter_at[0], call.end,
-                                                       r.s->console->version, values);
+    bool read = call.parameters == 0 ||
+                tds_rpc_values(r.s->console->message, call.parameter_at[0], call.end, r.s->console->version, values);
     if (!read) {
         console_fail(r, static_cast<int32_t>(proxy_error::refused),
                      "tdsbouncer: the console does not know the type of a parameter");
@@ -88,7 +88,8 @@ static int32_t keep_prepared(console_session &c, console_prepared &&statement) {
 }
 
 // Its text and its values, as sp_executesql takes them: text, definition, values.
-static void run_prepared(console_run &r, const console_prepared &statement, std::vector<console_argument_value> &&values) {
+static void run_prepared(console_run &r, const console_prepared &statement,
+                         std::vector<console_argument_value> &&values) {
     std::vector<console_argument_value> given;
     given.push_back({"", console_text_value(tds_utf8(statement.text))});
     given.push_back({"", console_text_value(statement.definition)});

@@ -24,8 +24,8 @@ console_facts console_facts_of(const client_session *s) {
     f.admin = c.admin;
     f.server_name = s->root->instance_id;
     f.product_version = std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.build) + ".0";
-    f.version =
-        "tdsbouncer " TDSBOUNCER_VERSION " admin console, speaks as Microsoft SQL Server - " + f.product_version + " on Linux";
+    f.version = "tdsbouncer " TDSBOUNCER_VERSION " admin console, speaks as Microsoft SQL Server - " +
+                f.product_version + " on Linux";
     f.product_major = v.major;
     f.spid = session_spid(s);
     f.transactions = c.transactions;
@@ -127,8 +127,8 @@ static void put_value(std::vector<uint8_t> &out, const tds_result_column &c, con
     }
 }
 
-// What a column cannot hold is a problem before the client has seen any of it. What nobody knows the type of is NULL, or
-// text.
+// What a column cannot hold is a problem before the client has seen any of it. What nobody knows the type of is NULL,
+// or text.
 static bool fit(console_run &r, console_relation &relation) {
     for (size_t i = 0; i < relation.fields.size(); ++i) {
         console_type &type = relation.fields[i].type;

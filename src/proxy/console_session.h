@@ -29,7 +29,7 @@ struct console_session {
     bool admin = false; // else it may only look
     std::string user, host, application;
     std::string login_database; // a reset brings it back
-    uint32_t version = 0; // of TDS
+    uint32_t version = 0;       // of TDS
     uint16_t packet_size = tds_initial_packet_size;
     std::vector<uint8_t> login_answer; // while it waits for its time
 

@@ -10,7 +10,8 @@ static constexpr int32_t no_variable = 137, no_object = 208, columns_differ = 21
 static constexpr uint16_t command_insert = 0xc3, command_delete = 0xc4, command_update = 0xc5;
 
 static std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(tolower(c)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(tolower(c)); });
     return text;
 }
 
@@ -214,7 +215,8 @@ static console_tuple changed(console_run &r, const console_statement &st, const 
     console_tuple all = row;
     for (size_t i = 0; i < places.size(); ++i) {
         console_value v = console_evaluate(r.world, st.items[i].value, &scope);
-        all[places[i]] = console_convert(std::move(v), scope.leaves[0].relation->fields[places[i]].type, r.world.problem);
+        all[places[i]] =
+            console_convert(std::move(v), scope.leaves[0].relation->fields[places[i]].type, r.world.problem);
     }
     return all;
 }

@@ -214,7 +214,8 @@ static console_value to_checked_text(console_value &&v, base_t base, console_pro
         return to_time(v, problem);
     int32_t days = 0;
     uint32_t ticks = 0;
-    bool good = v.kind == kind_t::text && (base == base_t::guid ? is_guid(v.text) : console_read_time(v.text, days, ticks));
+    bool good =
+        v.kind == kind_t::text && (base == base_t::guid ? is_guid(v.text) : console_read_time(v.text, days, ticks));
     if (!good)
         return fail(problem, conversion_failed,
                     base == base_t::guid ? "Conversion failed when converting the value to uniqueidentifier."
@@ -287,10 +288,10 @@ int console_compare(const console_value &a, const console_value &b, console_prob
         return a.text.compare(b.text);
     if (a.kind == kind_t::real || b.kind == kind_t::real) {
         double x = to_real(a, problem).real, y = to_real(b, problem).real;
-        return sign(x < y, x > y);
+        return sign(x<y, x> y);
     }
     int64_t x = to_bigint(a, problem).number, y = to_bigint(b, problem).number;
-    return sign(x < y, x > y);
+    return sign(x<y, x> y);
 }
 
 // ---- arithmetic ------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ static constexpr const char databases[] =
     "is_nested_triggers_on b=, is_transform_noise_words_on b=, two_digit_year_cutoff s=, containment t=0, "
     "containment_desc=NONE, target_recovery_time_in_seconds i=0, delayed_durability i=0, "
     "delayed_durability_desc=DISABLED, is_memory_optimized_elevate_to_snapshot_on b=0, is_federation_member b=0, "
-    "is_remote_data_archive_enabled b=0, is_mixed_page_allocation_on b=0, resource_pool_id i=, catalog_collation_type i=0, "
+    "is_remote_data_archive_enabled b=0, is_mixed_page_allocation_on b=0, resource_pool_id i=, catalog_collation_type "
+    "i=0, "
     "catalog_collation_type_desc=DATABASE_DEFAULT, physical_database_name=, is_ledger_on b=0";
 static constexpr const char databases_rows[] =
     "SELECT name, id, 0x01, @@STARTED FROM (VALUES ('master', 1), ('tdsbouncer', 5)) AS d(name, id)";
@@ -32,7 +33,8 @@ static constexpr const char objects[] =
     "name, object_id i, create_date d, modify_date d, principal_id i=, schema_id i=1, parent_object_id i=0, type c=V, "
     "type_desc=VIEW, is_ms_shipped b=0, is_published b=0, is_schema_published b=0, is_replicated b=0, "
     "has_replication_filter b=0, has_opaque_metadata b=0, has_unchecked_assembly_data b=0, with_check_option b=0, "
-    "is_date_correlation_view b=0, is_tracked_by_cdc b=0, has_snapshot b=0, ledger_view_type t=0, is_dropped_ledger_view b=0";
+    "is_date_correlation_view b=0, is_tracked_by_cdc b=0, has_snapshot b=0, ledger_view_type t=0, "
+    "is_dropped_ledger_view b=0";
 static constexpr const char objects_rows[] = "SELECT name, object_id, @@STARTED, @@STARTED FROM #.views";
 
 static constexpr const char columns[] =
@@ -53,7 +55,8 @@ static constexpr const char types[] =
     "rule_object_id i=0, is_table_type b=0";
 // Those of SQL Server that the console has values of.
 static constexpr const char types_rows[] =
-    "SELECT name, id, size, digits, scale, user_id FROM (VALUES ('bit', 104, 1, 1, 0, 104), ('tinyint', 48, 1, 3, 0, 48), "
+    "SELECT name, id, size, digits, scale, user_id FROM (VALUES ('bit', 104, 1, 1, 0, 104), ('tinyint', 48, 1, 3, 0, "
+    "48), "
     "('smallint', 52, 2, 5, 0, 52), ('int', 56, 4, 10, 0, 56), ('bigint', 127, 8, 19, 0, 127), "
     "('float', 62, 8, 53, 0, 62), ('datetime', 61, 8, 23, 3, 61), ('uniqueidentifier', 36, 16, 0, 0, 36), "
     "('varbinary', 165, 8000, 0, 0, 165), ('nvarchar', 231, 8000, 0, 0, 231), ('sysname', 231, 256, 0, 0, 256)) "
@@ -80,7 +83,8 @@ static constexpr const char logins_rows[] = "SELECT ORIGINAL_LOGIN(), 256, NULL,
 static constexpr const char sessions[] =
     "session_id s, login_name, original_login_name, host_name, program_name, database_id s, login_time d, "
     "is_user_process b=1, status=running, authenticating_database_id i=1, open_transaction_count i=0, "
-    "text_size i=2147483647, language=us_english, date_format=mdy, date_first s=7, quoted_identifier b=1, arithabort b=0, "
+    "text_size i=2147483647, language=us_english, date_format=mdy, date_first s=7, quoted_identifier b=1, arithabort "
+    "b=0, "
     "ansi_null_dflt_on b=1, ansi_defaults b=0, ansi_warnings b=1, ansi_padding b=1, ansi_nulls b=1, "
     "concat_null_yields_null b=1, transaction_isolation_level s=2, lock_timeout i=-1, deadlock_priority i=0, "
     "row_count l=0, prev_error i=0, cpu_time i=0, memory_usage i=0, reads l=0, writes l=0, logical_reads l=0";
@@ -90,7 +94,8 @@ static constexpr const char sessions_rows[] =
 // SMO reads these five, by their places.
 static constexpr const char configurations_rows[] =
     "SELECT id, name, value, value FROM (VALUES (115, 'nested triggers', 1), (124, 'default language', 0), "
-    "(1126, 'default full-text language', 1033), (1127, 'two digit year cutoff', 2049), (1555, 'transform noise words', 0)) "
+    "(1126, 'default full-text language', 1033), (1127, 'two digit year cutoff', 2049), (1555, 'transform noise "
+    "words', 0)) "
     "AS c(id, name, value)";
 
 static constexpr const char properties_rows[] =
@@ -99,7 +104,8 @@ static constexpr const char properties_rows[] =
 static constexpr const char information_columns[] =
     "TABLE_CATALOG, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION i, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH i, "
     "CHARACTER_OCTET_LENGTH i, NUMERIC_PRECISION t, NUMERIC_PRECISION_RADIX s, NUMERIC_SCALE i, CHARACTER_SET_NAME, "
-    "COLLATION_NAME, TABLE_SCHEMA=dbo, COLUMN_DEFAULT=, IS_NULLABLE=YES, DATETIME_PRECISION s=, CHARACTER_SET_CATALOG=, "
+    "COLLATION_NAME, TABLE_SCHEMA=dbo, COLUMN_DEFAULT=, IS_NULLABLE=YES, DATETIME_PRECISION s=, "
+    "CHARACTER_SET_CATALOG=, "
     "CHARACTER_SET_SCHEMA=, COLLATION_CATALOG=, COLLATION_SCHEMA=, DOMAIN_CATALOG=, DOMAIN_SCHEMA=, DOMAIN_NAME=";
 static constexpr const char information_columns_rows[] =
     "SELECT DB_NAME(), v.name, c.name, c.column_id, c.type_name, "
@@ -111,10 +117,11 @@ static constexpr const char information_columns_rows[] =
 // Those of SQL Server 2000, which some tools still ask.
 static constexpr const char old_objects[] =
     "name, id i, crdate d, refdate d, xtype c=V, uid s=1, info s=0, status i=0, base_schema_ver i=0, replinfo i=0, "
-    "parent_obj i=0, ftcatid s=0, schema_ver i=0, stats_schema_ver i=0, type c=V, userstat s=0, sysstat s=0, indexdel s=0, "
+    "parent_obj i=0, ftcatid s=0, schema_ver i=0, stats_schema_ver i=0, type c=V, userstat s=0, sysstat s=0, indexdel "
+    "s=0, "
     "version i=0, deltrig i=0, instrig i=0, updtrig i=0, seltrig i=0, category i=0, cache s=0";
-static constexpr const char old_databases[] =
-    "name, dbid s, sid v, crdate d, mode s=0, status i=0, status2 i=0, category i=0, cmptlevel t=150, filename=, version s=0";
+static constexpr const char old_databases[] = "name, dbid s, sid v, crdate d, mode s=0, status i=0, status2 i=0, "
+                                              "category i=0, cmptlevel t=150, filename=, version s=0";
 static constexpr const char old_columns[] =
     "id i, name, colid s, xtype t, xusertype s, length s, prec s, collation, scale i=0, colorder s=0, cdefault i=0, "
     "isnullable i=1, iscomputed i=0, isoutparam i=0, status t=0, type t=0, usertype s=0";
@@ -134,7 +141,8 @@ static constexpr console_view table[] = {
     {"sys", "sql_logins", logins, logins_rows},
     {"sys", "dm_exec_sessions", sessions, sessions_rows},
     {"sys", "dm_os_host_info",
-     "host_platform, host_distribution=, host_release=, host_service_pack_level=, host_sku i=, os_language_version i=1033",
+     "host_platform, host_distribution=, host_release=, host_service_pack_level=, host_sku i=, os_language_version "
+     "i=1033",
      "SELECT 'Linux'"},
     {"sys", "extended_properties",
      "major_id i, minor_id i, value m, class t=1, class_desc=OBJECT_OR_COLUMN, name=MS_Description", properties_rows},
@@ -153,11 +161,12 @@ static constexpr console_view table[] = {
     {"sys", "syscolumns", old_columns, columns_rows},
     {"sys", "sysusers", "name, uid s, issqluser i, islogin i, isntuser i=0, issqlrole i=0, hasdbaccess i=1, gid s=0",
      "SELECT name, schema_id, 1, 1 FROM sys.schemas"},
-    {"sys", "systypes", "name, xtype t, length s, prec s, scale t, xusertype s, status t=0, allownulls b=1, variable b=0",
-     types_rows},
+    {"sys", "systypes",
+     "name, xtype t, length s, prec s, scale t, xusertype s, status t=0, allownulls b=1, variable b=0", types_rows},
     {"sys", "tables", objects, nullptr},
     {"sys", "configurations",
-     "configuration_id i, name, value i, value_in_use i, minimum i=0, maximum i=2147483647, description=, is_dynamic b=1, "
+     "configuration_id i, name, value i, value_in_use i, minimum i=0, maximum i=2147483647, description=, is_dynamic "
+     "b=1, "
      "is_advanced b=1",
      configurations_rows},
     {"sys", "syslanguages", "langid s, name, alias, lcid i, dateformat=mdy, datefirst t=7",

@@ -46,7 +46,7 @@ using console_tuple = std::vector<console_value>;
 struct console_relation {
     std::vector<console_field> fields;
     std::vector<console_tuple> rows;
-    bool open = false;    // it has columns of any name, all of them NULL
+    bool open = false;     // it has columns of any name, all of them NULL
     int32_t identity = -1; // of a #table: the field that counts
 };
 
@@ -70,7 +70,7 @@ struct console_world {
     // Of the last error that a TRY has caught.
     console_problem caught;
     std::map<std::string, std::shared_ptr<const console_relation>> seen; // the catalog, as one statement sees it
-    int depth = 0;                                                        // of views and texts inside one another
+    int depth = 0;                                                       // of views and texts inside one another
 };
 
 // Takes steps; false, and a problem, when none is left, or there was a problem before.

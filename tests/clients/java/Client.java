@@ -321,6 +321,13 @@ public final class Client {
         say("closed");
     }
 
+    private static void catalog() throws SQLException {
+        try (Connection c = connectByDefault()) {
+            Catalog.run(c);
+        }
+        say("closed");
+    }
+
     private static boolean mix() throws IOException, InterruptedException {
         boolean[] good = {false};
         say(Mix.run(ARGS.get("driver"), Client::connectForMix, arg("plan", ""), Long.parseLong(arg("think", "0")), good));
@@ -335,6 +342,7 @@ public final class Client {
                 case "uncommitted": uncommitted(); break;
                 case "startup": startup(); break;
                 case "ask": ask(); break;
+                case "catalog": catalog(); break;
                 default: login(); break;
             }
             return true;

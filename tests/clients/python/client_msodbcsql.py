@@ -177,6 +177,29 @@ class Pyodbc(Odbc):
         self.connection = self._guard(lambda: pyodbc.connect(
             f"DRIVER={{{os.environ['MSODBCSQL']}}};" + _attributes(self.args), autocommit=self.args.autocommit == "on"))
 
+    def catalog(self):
+        """SQLTables, SQLColumns and their like, in JDBC's names and order."""
+        cursor = self.connection.cursor()
+        calls = {
+            "catalogs": lambda: cursor.tables(table="", catalog="%", schema=""),
+            "tables": cursor.tables,
+            "tables like po%": lambda: cursor.tables(table="po%", schema="dbo", tableType="TABLE,VIEW"),
+            "tables of type TABLE": lambda: cursor.tables(tableType="TABLE"),
+            "columns of pools": lambda: cursor.columns(table="pools"),
+            "types": cursor.getTypeInfo,
+            "primary keys of pools": lambda: cursor.primaryKeys("pools"),
+            "indexes of pools": lambda: cursor.statistics("pools"),
+            "foreign keys of pools": lambda: cursor.foreignKeys(foreignTable="pools"),
+            "best row of pools": lambda: cursor.rowIdColumns("pools"),
+            "procedures": cursor.procedures,
+            "procedure columns": cursor.procedureColumns,
+            "shown": lambda: cursor.execute("SELECT * FROM pools"),
+        }
+        for name, call in calls.items():
+            yield name, self._guard(lambda call=call: call().fetchall())
+        schemas = self._guard(lambda: cursor.tables(table="", catalog="", schema="%").fetchall())
+        yield "schemas", [row[1:] for row in schemas]
+
     def call_tenant(self, app_id):
         return self._run("EXEC sp_get_tenant @app_id = ?", app_id)
 

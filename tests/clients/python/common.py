@@ -35,7 +35,7 @@ def arguments(drivers):
     parser.add_argument("--password", required=True)
     parser.add_argument("--database", default="")
     parser.add_argument("--encrypt", choices=["off", "login", "full", "strict"], default="off")
-    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix", "mars", "ask"], default="login")
+    parser.add_argument("--scenario", choices=["basic", "login", "hold", "startup", "mix", "mars", "ask", "catalog"], default="login")
     parser.add_argument("--count", type=int, default=1, help="hold, startup: connections at once")
     parser.add_argument("--hold", type=int, default=0, metavar="MS")
     parser.add_argument("--login-timeout", type=int, default=60, metavar="SECONDS")
@@ -184,6 +184,17 @@ def scenario_ask(driver):
     say("closed")
 
 
+def scenario_catalog(driver):
+    """What the driver's catalog functions say: the name of each, and its rows."""
+    driver.connect_by_default()
+    for name, rows in driver.catalog():
+        say(f"> {name}")
+        for row in rows:
+            say("= " + "\t".join(" ".join(canonical(value).split()) for value in row))
+    driver.close()
+    say("closed")
+
+
 def scenario_mars(driver):
     """Two results at once on one connection: one is read while the other's requests run."""
     driver.connect()
@@ -205,7 +216,8 @@ def main(drivers):
         from player import scenario_mix
         sys.exit(scenario_mix(make, args))
     try:
-        {"basic": scenario_basic, "login": scenario_login, "mars": scenario_mars, "ask": scenario_ask}[args.scenario](make(args))
+        {"basic": scenario_basic, "login": scenario_login, "mars": scenario_mars, "ask": scenario_ask,
+         "catalog": scenario_catalog}[args.scenario](make(args))
     except DriverError as error:
         say(f"ERROR number={error.number} text={error.text}")
         sys.exit(3)

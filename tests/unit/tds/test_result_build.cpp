@@ -37,6 +37,44 @@ static void every_byte(void **) {
     }
 }
 
+// The types that only what looks like a system view has.
+static void other_types(void **) {
+    using type = tds_result_type;
+    static constexpr tds_result_column all[] = {{"b", type::bit},      {"t", type::tinyint},  {"s", type::smallint},
+                                                {"r", type::real},     {"d", type::datetime}, {"g", type::guid},
+                                                {"v", type::binary, 5}};
+    static constexpr uint8_t told[][3] = {{0x68, 1}, {0x26, 1},  {0x26, 2},   {0x6d, 8},
+                                          {0x6f, 8}, {0x24, 16}, {0xa5, 5, 0}};
+    for (uint32_t version : versions) {
+        bytes b, expected = metadata(7), user_type(tds_version_is_wide(version) ? 4 : 2, 0);
+        for (size_t i = 0; i < std::size(all); ++i)
+            expected = expected + user_type + little16(0x21) +
+                       bytes(told[i], told[i] + (all[i].type == type::binary ? 3 : 2)) +
+                       name8(std::string(all[i].name));
+        tds_put_columns(b, version, all);
+        assert_true(b == expected);
+        tds_put_row(b);
+        tds_put_int(b, all[0], 7);
+        tds_put_int(b, all[1], 300);
+        tds_put_int(b, all[2], -70'000);
+        tds_put_real(b, 1.5);
+        tds_put_datetime(b, 45'000, 300);
+        tds_put_guid(b, "00112233-4455-6677-8899-aAbbccddeeff");
+        tds_put_binary(b, all[6], std::string_view("\0abcdef", 7));
+        expected = expected + bytes{0xd1, 1, 1, 1, 255, 2} + little16(0x8000) + bytes{8} +
+                   little64(0x3ff8000000000000) + bytes{8} + little32(45'000) + little32(300) + bytes{16} +
+                   bytes{0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff} +
+                   little16(5) + bytes{0, 'a', 'b', 'c', 'd'};
+        assert_true(b == expected);
+        tds_put_row(b);
+        for (const tds_result_column &c : all)
+            tds_put_null(b, c);
+        expected = expected + bytes{0xd1, 0, 0, 0, 0, 0, 0} + little16(0xffff);
+        assert_true(b == expected);
+        assert_true(walk_whole(options_of(version), b + done(tds_done_count, tds_token_done, version)).ok);
+    }
+}
+
 static void the_walker_follows(void **) {
     for (uint32_t version : versions) {
         bytes payload = built(version) + done(tds_done_count, tds_token_done, version);
@@ -106,6 +144,7 @@ static void transactions_and_resets(void **) {
 int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(every_byte),
+        cmocka_unit_test(other_types),
         cmocka_unit_test(the_walker_follows),
         cmocka_unit_test(what_does_not_fit_is_cut),
         cmocka_unit_test(what_a_procedure_returns),

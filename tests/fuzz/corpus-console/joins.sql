@@ -1,0 +1,1 @@
+WITH c AS (SELECT 1 AS n) SELECT TOP 3 c.n, v.name, COUNT(*) FROM c LEFT JOIN sys.views v ON v.object_id > c.n CROSS APPLY (SELECT 2 AS m) x WHERE v.name LIKE 'p[a-o]%' GROUP BY c.n, v.name HAVING MAX(x.m) = 2 UNION ALL SELECT 1, 'a', 2 ORDER BY 2 DESC

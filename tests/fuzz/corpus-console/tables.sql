@@ -1,0 +1,1 @@
+CREATE TABLE #t (a int IDENTITY(1,1), b sysname) INSERT #t (b) SELECT name FROM sys.databases UPDATE #t SET b = 'x' WHERE a = 1 DELETE #t SELECT a INTO #u FROM #t DROP TABLE IF EXISTS #t, #u EXEC @r = sp_tables @table_name = N'p%', @x = 1 OUTPUT

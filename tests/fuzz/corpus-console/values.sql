@@ -1,0 +1,1 @@
+SELECT CASE 1 WHEN 2 THEN 'a' END, 1 + 2 * -3 % 4, 0x1F & 7, CAST('7' AS tinyint), CONVERT(datetime, '2025-01-02'), ISNULL(NULL, 'x') + REPLACE('abc', 'b', 'd'), 5 IN (1, NULL), LEFT('ab', 1) FROM (VALUES (1, 'a'), (2, NULL)) AS v(i, t)
