@@ -174,13 +174,13 @@ static console_tuple filled(console_world &w, const std::vector<described_column
 }
 
 static console_relation run_rows(console_world &w, const char *text) {
+    console_relation rows;
     console_batch batch = console_parse_utf8(text);
-    if (!batch.good || ++w.depth > views_deep) {
+    if (batch.good && ++w.views <= views_deep)
+        rows = console_run_query(w, *batch.statements[0].query);
+    else
         console_fail_with(w, no_object, "tdsbouncer: a view of the console cannot be read");
-        return {};
-    }
-    console_relation rows = console_run_query(w, *batch.statements[0].query);
-    --w.depth;
+    w.views -= batch.good;
     return rows;
 }
 
@@ -190,6 +190,8 @@ static console_relation view_of_table(console_world &w, const console_view &view
     std::vector<described_column> columns = described_all(view.columns);
     for (const described_column &c : columns)
         all.fields.push_back(c.field);
+    if (!console_step(w, columns.size()))
+        return all;
     if (view.rows != nullptr)
         for (console_tuple &row : run_rows(w, view.rows).rows)
             all.rows.push_back(filled(w, columns, std::move(row)));

@@ -26,6 +26,10 @@ bool console_step(console_world &w, uint64_t steps) {
     return enough;
 }
 
+bool console_step_text(console_world &w, const console_value &v) {
+    return console_step(w, v.text.size() / bytes_a_step);
+}
+
 console_value console_fail_with(console_world &w, int32_t number, std::string text) {
     if (w.problem.number == 0)
         w.problem = {number, std::move(text)};
@@ -264,9 +268,7 @@ static console_value arithmetic(console_world &w, const console_expression &e, c
     if (e.op == console_op::complement)
         return console_arithmetic('^', first, console_number_value(-1), w.problem);
     console_value second = console_evaluate(w, e.arguments[1], scope);
-    console_value v = console_arithmetic(sign_of(e.op), first, second, w.problem);
-    console_step(w, v.text.size() / bytes_a_step);
-    return v;
+    return console_arithmetic(sign_of(e.op), first, second, w.problem);
 }
 
 static console_value operation(console_world &w, const console_expression &e, console_scope *scope) {
@@ -286,9 +288,7 @@ static console_value only_value(console_world &w, const console_query &q, consol
     return all.rows.empty() || all.rows[0].empty() ? console_value() : std::move(all.rows[0][0]);
 }
 
-console_value console_evaluate(console_world &w, const console_expression &e, console_scope *scope) {
-    if (!console_step(w, 1 + e.value.text.size() / bytes_a_step))
-        return {};
+static console_value evaluated(console_world &w, const console_expression &e, console_scope *scope) {
     switch (e.kind) {
     case kind_t::value: return e.value;
     case kind_t::variable: return variable(w, e);
@@ -300,6 +300,15 @@ console_value console_evaluate(console_world &w, const console_expression &e, co
     case kind_t::star: break;
     }
     return {};
+}
+
+console_value console_evaluate(console_world &w, const console_expression &e, console_scope *scope) {
+    if (!console_step(w))
+        return {};
+    console_value v = evaluated(w, e, scope);
+    if (!console_step_text(w, v))
+        return {};
+    return v;
 }
 
 // ---- types -----------------------------------------------------------------------------------------------------

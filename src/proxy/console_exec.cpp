@@ -14,6 +14,15 @@
 static constexpr int32_t no_procedure = 2812, too_deep = 217;
 static constexpr int texts_deep = 8;
 
+static void drop_new_tables(console_session &c, const std::set<std::string> &before) {
+    std::set<std::string> made;
+    for (const auto &[name, table] : c.tables)
+        if (!before.contains(name))
+            made.insert(name);
+    for (const std::string &name : made)
+        console_drop_table(c, name);
+}
+
 // Variables and #tables of the text inside are its own.
 void console_run_inner(console_run &r, std::string_view text, console_variables &&variables) {
     if (++r.world.depth > texts_deep) {
@@ -28,7 +37,7 @@ void console_run_inner(console_run &r, std::string_view text, console_variables 
     tds_utf16_append(text, SIZE_MAX, wire);
     console_run_text(r, wire);
     std::swap(r.world.variables, variables);
-    std::erase_if(r.s->console->tables, [&before](const auto &t) { return !before.contains(t.first); });
+    drop_new_tables(*r.s->console, before);
     --r.world.depth;
 }
 

@@ -138,6 +138,30 @@ static console_value column_name(console_world &, arguments a) {
                  : console_value();
 }
 
+// COLUMNPROPERTY(object, column, property)
+static console_value column_property(console_world &, arguments a) {
+    auto all = console_shown_views();
+    const console_shown *found = find_object(all, a);
+    std::string property = first(a, 2);
+    int64_t place = 0;
+    for (size_t i = 0; found != nullptr && i < found->command->columns.size(); ++i) {
+        const tds_result_column &c = found->command->columns[i].column;
+        ++place;
+        if (!is(first(a, 1), c.name))
+            continue;
+        bool is_text = c.type == base_t::text;
+        if (is(property, "charmaxlen"))
+            return yes_or_null(is_text, c.units);
+        if (is(property, "Precision"))
+            return console_number_value(is_text ? c.units : c.type == base_t::bigint ? 19 : 10);
+        return is(property, "ColumnId")          ? console_number_value(place)
+               : is(property, "AllowsNull")      ? console_number_value(1)
+               : is(property.substr(0, 2), "Is") ? console_number_value(0)
+                                                 : console_value();
+    }
+    return {};
+}
+
 // ---- schemas and types -----------------------------------------------------------------------------------------
 
 static constexpr const char *schemas[] = {"dbo", "guest", "INFORMATION_SCHEMA", "sys"};
@@ -238,7 +262,7 @@ std::span<const console_function> console_catalog_functions() {
         {"OBJECTPROPERTY", number, -1, object_property},
         {"OBJECTPROPERTYEX", number, -1, object_property},
         {"OBJECT_DEFINITION", text, -1, nothing},
-        {"COLUMNPROPERTY", number, -1, zero},
+        {"COLUMNPROPERTY", number, -1, column_property},
         {"INDEXPROPERTY", number, -1, nothing},
         {"INDEX_COL", text, -1, nothing},
         {"TYPEPROPERTY", number, -1, nothing},

@@ -252,6 +252,8 @@ static console_statement read_set(console_reader &r) {
     if (r.good)
         s.name = console_upper(console_look(r)->text);
     s.if_exists = console_is_word(console_look(r, 1), "ON");
+    if (s.name == "ROWCOUNT" && console_look(r, 1) != nullptr)
+        s.argument = console_look(r, 1)->text;
     skip_statement(r);
     return s;
 }

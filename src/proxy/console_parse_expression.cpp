@@ -132,7 +132,11 @@ static void read_call(console_reader &r, console_expression &e) {
     else
         read_arguments(r, e);
     console_expect_symbol(r, ')');
-    r.good = r.good && !console_is_word(console_look(r), "OVER"); // windows are not known
+    if (console_take_word(r, "OVER")) { // nobody's function: an error for the first row that asks it
+        e.text += " OVER";
+        console_expect_symbol(r, '(');
+        console_skip_brackets(r);
+    }
 }
 
 static console_expression read_case(console_reader &r) {

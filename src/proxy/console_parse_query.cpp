@@ -15,16 +15,6 @@ bool console_begins_query(const console_reader &r) {
     return console_is_word(t, "SELECT") || (ahead == 0 && (console_is_word(t, "WITH") || console_is_word(t, "VALUES")));
 }
 
-static void skip_brackets(console_reader &r) {
-    int open = 1;
-    while (r.good && open > 0) {
-        const console_token *t = console_look(r);
-        r.good = t != nullptr;
-        open += console_is_symbol(t, '(') - console_is_symbol(t, ')');
-        ++r.at;
-    }
-}
-
 static void read_column_names(console_reader &r, std::vector<std::string> &names) {
     if (!console_take_symbol(r, '('))
         return;
@@ -40,7 +30,7 @@ static void read_hints(console_reader &r) {
     bool with = console_is_word(console_look(r), "WITH") && console_is_symbol(console_look(r, 1), '(');
     r.at += with;
     if ((with || console_is_word(console_look(r, 1), "NOLOCK")) && console_take_symbol(r, '('))
-        skip_brackets(r);
+        console_skip_brackets(r);
 }
 
 static void read_alias(console_reader &r, console_source &s) {
@@ -76,7 +66,7 @@ static console_source read_primary(console_reader &r) {
     if (console_is_symbol(console_look(r), '(') && !console_is_word(console_look(r, 1), "NOLOCK")) {
         ++r.at;
         s.kind = console_source::kind_t::function;
-        skip_brackets(r); // what it is about does not matter: none has rows
+        console_skip_brackets(r); // what it is about does not matter: none has rows
     }
     read_hints(r);
     read_alias(r, s);
@@ -312,7 +302,7 @@ static void read_for(console_reader &r, console_query &q) {
                 console_expect_word(r, "XML");
             while (r.good && !console_at_end(r) && !console_is_symbol(console_look(r), ')')) {
                 if (console_take_symbol(r, '('))
-                    skip_brackets(r);
+                    console_skip_brackets(r);
                 else
                     ++r.at;
             }
@@ -320,7 +310,7 @@ static void read_for(console_reader &r, console_query &q) {
     }
     if (console_take_word(r, "OPTION")) {
         console_expect_symbol(r, '(');
-        skip_brackets(r);
+        console_skip_brackets(r);
     }
 }
 

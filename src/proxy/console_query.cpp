@@ -56,8 +56,10 @@ static void add_fields(query_run &q, const console_select &s) {
 static void add_star_values(query_run &q, const console_item &item, console_tuple &row) {
     size_t before = row.size();
     for (const console_leaf &leaf : q.scope.leaves)
-        for (size_t i = 0; is_of(leaf, item) && i < leaf.relation->fields.size() && console_step(q.w); ++i)
+        for (size_t i = 0; is_of(leaf, item) && i < leaf.relation->fields.size() && console_step(q.w); ++i) {
             row.push_back(leaf.row != nullptr ? (*leaf.row)[i] : console_value());
+            console_step_text(q.w, row.back());
+        }
     if (row.size() == before)
         row.emplace_back();
 }

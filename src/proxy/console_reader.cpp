@@ -82,8 +82,13 @@ bool console_take_symbol(console_reader &r, char16_t symbol) {
     return there;
 }
 
-void console_refuse(console_reader &r) {
-    r.good = false;
+void console_skip_brackets(console_reader &r) {
+    for (int open = 1; r.good && open > 0;) {
+        const console_token *t = console_look(r);
+        r.good = t != nullptr;
+        open += console_is_symbol(t, '(') - console_is_symbol(t, ')');
+        r.at += r.good;
+    }
 }
 
 void console_expect_word(console_reader &r, const char *word) {

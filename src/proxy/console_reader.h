@@ -63,7 +63,8 @@ bool console_is_alias(const console_token *);
 // Whether the name of a column or a function stands here.
 bool console_begins_name(const console_reader &);
 std::string console_upper(std::string);
-void console_refuse(console_reader &);
+// Behind an opening bracket: behind its closing one.
+void console_skip_brackets(console_reader &);
 
 // Statements need no semicolon between them.
 bool console_begins_statement(const console_token *);

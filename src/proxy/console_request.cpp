@@ -136,9 +136,11 @@ static void execute_prepared(console_run &r, const tds_rpc_call &call) {
 static void reset(console_session &c, bool keeps_transaction) {
     c.prepared.clear();
     c.tables.clear();
+    c.tables_bytes = 0;
     c.database = c.login_database;
     c.not_run = 0;
     c.no_rows = false;
+    c.most_rows = 0;
     if (!keeps_transaction)
         c.transactions = 0;
 }

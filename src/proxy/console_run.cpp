@@ -160,6 +160,8 @@ void console_put_relation(console_run &r, console_relation &&relation) {
         return capture(r, std::move(relation));
     if (!fit(r, relation))
         return;
+    if (r.s->console->most_rows != 0 && relation.rows.size() > r.s->console->most_rows)
+        relation.rows.resize(r.s->console->most_rows);
     if (r.s->console->no_rows)
         relation.rows.clear();
     std::vector<tds_result_column> columns = columns_of(relation);

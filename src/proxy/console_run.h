@@ -58,6 +58,7 @@ void console_run_drop(console_run &, const console_statement &);
 void console_run_insert(console_run &, const console_statement &);
 void console_run_erase(console_run &, const console_statement &);
 void console_run_update(console_run &, const console_statement &);
+bool console_drop_table(console_session &, const std::string &lower); // false: there is none
 // SELECT ... INTO #table
 void console_run_into(console_run &, const std::string &name, console_relation &&);
 // SELECT @x = ...

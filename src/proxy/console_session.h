@@ -42,14 +42,16 @@ struct console_session {
     // What its statements have left behind.
     std::map<int32_t, console_prepared> prepared; // by their handles
     console_tables tables;                        // #tables, and variables that are tables
+    size_t tables_bytes = 0;                      // what they hold
     std::string database;                         // that USE has chosen
     int32_t last_handle = 0;
     uint32_t transactions = 0;
     uint64_t descriptor = 0;
     int32_t last_error = 0;
     int64_t last_rows = 0;
-    unsigned not_run = 0; // a bit for each SET that is on and keeps statements from being run: NOEXEC and its like
-    bool no_rows = false; // SET FMTONLY ON
+    unsigned not_run = 0;   // a bit for each SET that is on and keeps statements from being run: NOEXEC and its like
+    bool no_rows = false;   // SET FMTONLY ON
+    uint64_t most_rows = 0; // SET ROWCOUNT; 0: all
 
     // PAUSE: its answer waits until the buckets hold no server connection any more.
     std::vector<uint8_t> late_answer;      // tokens

@@ -1,4 +1,7 @@
 // The statements of the console, one after another.
+#include <algorithm>
+#include <cstdlib>
+
 #include <strings.h>
 
 #include "base/log.h"
@@ -98,6 +101,7 @@ static void run_allowed(console_run &r, const console_command &command, console_
         command.run(call);
     if (call.error != 0)
         return console_fail(r, call.error, call.error_text);
+    r.world.steps -= std::min(r.world.steps, call.rows * command.columns.size() / 4); // the next one may be too much
     if (command.columns.empty())
         console_succeed(r);
     else
@@ -133,7 +137,7 @@ static void run_use(console_run &r, const console_statement &st) {
     console_succeed(r);
 }
 
-// What keeps statements from being run matters; nothing else does.
+// What keeps statements from being run matters, and how many rows are wanted; nothing else does.
 static void run_set(console_run &r, const console_statement &st) {
     static constexpr const char *names[] = {"NOEXEC", "PARSEONLY", "SHOWPLAN_ALL", "SHOWPLAN_TEXT", "SHOWPLAN_XML"};
     console_session &c = *r.s->console;
@@ -142,6 +146,8 @@ static void run_set(console_run &r, const console_statement &st) {
             c.not_run = st.if_exists ? c.not_run | 1U << i : c.not_run & ~(1U << i);
     if (st.name == "FMTONLY")
         c.no_rows = st.if_exists;
+    if (st.name == "ROWCOUNT")
+        c.most_rows = strtoull(st.argument.c_str(), nullptr, 10);
     console_succeed(r);
 }
 
@@ -272,8 +278,9 @@ static void run_statement(console_run &r, const console_statement &st) {
     const console_session &c = *r.s->console;
     if (c.not_run != 0 && st.verb != console_verb::nothing)
         return console_succeed(r);
-    if (++r.statements > statements_max) {
+    if (++r.statements > statements_max || !console_step(r.world)) {
         r.flow = console_flow::returns;
+        r.world.problem = {};
         return console_fail(r, too_much, "tdsbouncer: this asks too much of the console");
     }
     r.world.facts.transactions = c.transactions;
@@ -298,6 +305,10 @@ void console_fail_syntax(console_run &r, const console_batch &batch) {
 }
 
 void console_run_text(console_run &r, std::span<const uint8_t> text) {
+    if (!console_step(r.world, text.size() / 8)) {
+        console_failed(r);
+        return;
+    }
     console_batch batch = console_parse(text);
     if (!batch.good)
         return console_fail_syntax(r, batch);

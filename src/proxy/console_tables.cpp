@@ -37,7 +37,7 @@ void console_set_variable(console_run &r, const std::string &name, console_value
 
 // A table variable is a #table of the session, until the next text that declares it.
 static void declare_table(console_run &r, const console_statement &st) {
-    r.s->console->tables.erase(lower(st.name));
+    console_drop_table(*r.s->console, lower(st.name));
     console_run_create(r, st);
 }
 
@@ -75,6 +75,27 @@ void console_run_select_assign(console_run &r, const console_query &query) {
 
 // ---- #tables ---------------------------------------------------------------------------------------------------
 
+static size_t bytes_of(const std::vector<console_tuple> &rows) {
+    size_t bytes = 0;
+    for (const console_tuple &row : rows)
+        for (const console_value &v : row)
+            bytes += sizeof v + v.text.size();
+    return bytes;
+}
+
+static void too_large(console_run &r) {
+    console_fail(r, too_much, "tdsbouncer: this asks too much of the console");
+}
+
+bool console_drop_table(console_session &c, const std::string &name) {
+    auto found = c.tables.find(name);
+    if (found == c.tables.end())
+        return false;
+    c.tables_bytes -= bytes_of(found->second.rows);
+    c.tables.erase(found);
+    return true;
+}
+
 static console_relation *find_table(console_run &r, const std::string &name) {
     auto found = r.s->console->tables.find(lower(name));
     if (found != r.s->console->tables.end())
@@ -84,14 +105,22 @@ static console_relation *find_table(console_run &r, const std::string &name) {
 }
 
 static bool make_table(console_run &r, const std::string &name, console_relation &&relation) {
-    console_tables &tables = r.s->console->tables;
-    if (tables.contains(lower(name)))
+    console_session &c = *r.s->console;
+    size_t bytes = bytes_of(relation.rows);
+    bool large = c.tables.size() >= console_tables_max || relation.rows.size() > console_table_rows_max ||
+                 relation.fields.size() > console_table_columns_max ||
+                 c.tables_bytes + bytes > console_tables_bytes_max;
+    if (c.tables.contains(lower(name))) {
         console_fail(r, exists, "There is already an object named '" + name + "' in the database.");
-    else if (tables.size() >= console_tables_max || relation.rows.size() > console_table_rows_max)
-        console_fail(r, too_much, "tdsbouncer: this asks too much of the console");
-    else
-        return tables.emplace(lower(name), std::move(relation)), true;
-    return false;
+        return false;
+    }
+    if (large) {
+        too_large(r);
+        return false;
+    }
+    c.tables_bytes += bytes;
+    c.tables.emplace(lower(name), std::move(relation));
+    return true;
 }
 
 void console_run_create(console_run &r, const console_statement &st) {
@@ -113,7 +142,7 @@ void console_run_into(console_run &r, const std::string &name, console_relation 
 
 void console_run_drop(console_run &r, const console_statement &st) {
     for (const std::string &name : st.names)
-        if (r.s->console->tables.erase(lower(name)) == 0 && !st.if_exists)
+        if (!console_drop_table(*r.s->console, lower(name)) && !st.if_exists)
             return console_fail(r, cannot_drop,
                                 "Cannot drop the table '" + name +
                                     "', because it does not exist or you do not have permission.");
@@ -155,8 +184,14 @@ static void add_rows(console_run &r, console_relation &table, const std::vector<
     }
     if (console_failed(r))
         return;
-    if (table.rows.size() + added.size() > console_table_rows_max)
-        return console_fail(r, too_much, "tdsbouncer: this asks too much of the console");
+    size_t bytes = bytes_of(added);
+    if (table.rows.size() + added.size() > console_table_rows_max ||
+        r.s->console->tables_bytes + bytes > console_tables_bytes_max ||
+        !console_step(r.world, bytes / sizeof(console_value))) {
+        r.world.problem = {};
+        return too_large(r);
+    }
+    r.s->console->tables_bytes += bytes;
     for (console_tuple &row : added)
         table.rows.push_back(std::move(row));
     console_count(r, command_insert, added.size());
@@ -193,6 +228,18 @@ static bool holds(console_run &r, const console_statement &st, console_scope &sc
     return st.value.empty() || console_condition(r.world, st.value[0], &scope) == console_truth::yes;
 }
 
+static bool replace_rows(console_run &r, console_relation &table, std::vector<console_tuple> &&rows) {
+    size_t bytes = r.s->console->tables_bytes - bytes_of(table.rows) + bytes_of(rows);
+    console_step(r.world, table.rows.size() * table.fields.size());
+    if (bytes > console_tables_bytes_max)
+        console_fail_with(r.world, too_much, "tdsbouncer: this asks too much of the console");
+    if (console_failed(r))
+        return false;
+    r.s->console->tables_bytes = bytes;
+    table.rows = std::move(rows);
+    return true;
+}
+
 void console_run_erase(console_run &r, const console_statement &st) {
     console_relation *table = find_table(r, st.name);
     if (table == nullptr)
@@ -203,10 +250,9 @@ void console_run_erase(console_run &r, const console_statement &st) {
     for (const console_tuple &row : table->rows)
         if (!holds(r, st, scope, row))
             kept.push_back(row);
-    if (console_failed(r))
-        return;
     size_t erased = table->rows.size() - kept.size();
-    table->rows = std::move(kept);
+    if (!replace_rows(r, *table, std::move(kept)))
+        return;
     console_count(r, command_delete, erased);
 }
 
@@ -238,8 +284,6 @@ void console_run_update(console_run &r, const console_statement &st) {
         rows.push_back(change ? changed(r, st, places, scope, row) : row);
         count += change;
     }
-    if (console_failed(r))
-        return;
-    table->rows = std::move(rows);
-    console_count(r, command_update, count);
+    if (replace_rows(r, *table, std::move(rows)))
+        console_count(r, command_update, count);
 }

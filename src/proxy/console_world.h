@@ -16,6 +16,8 @@
 inline constexpr uint64_t console_steps_max = 400'000;
 inline constexpr size_t console_tables_max = 50; // #tables of a session
 inline constexpr size_t console_table_rows_max = 1'000;
+inline constexpr size_t console_table_columns_max = 256;
+inline constexpr size_t console_tables_bytes_max = size_t{16} * 1024 * 1024; // of all #tables of a session
 inline constexpr size_t console_variables_max = 500;
 
 // What is known of the session and the proxy.
@@ -70,10 +72,13 @@ struct console_world {
     // Of the last error that a TRY has caught.
     console_problem caught;
     std::map<std::string, std::shared_ptr<const console_relation>> seen; // the catalog, as one statement sees it
-    int depth = 0;                                                       // of views and texts inside one another
+    int depth = 0;                                                       // of texts inside one another
+    int views = 0;                                                       // likewise
 };
 
 // Takes steps; false, and a problem, when none is left, or there was a problem before.
 bool console_step(console_world &, uint64_t steps = 1);
+// Those that a value's text takes.
+bool console_step_text(console_world &, const console_value &);
 // The first problem stays. Gives NULL.
 console_value console_fail_with(console_world &, int32_t number, std::string text);

@@ -123,12 +123,24 @@ def test_catalog_functions(t, driver):
 
 # ---------------------------------------------------------------------------------------------------- other texts
 
-# DBeaver, HeidiSQL, SSMS and others, in the forms that they send; what must be in the first row, or how many rows there are.
+# DBeaver, HeidiSQL, SSMS and others, in the forms that they send; and the rows that answer, or how many.
 TEXTS = {
     "dbeaver databases": ("SELECT db.name FROM sys.databases db WHERE HAS_DBACCESS(db.name) = 1 ORDER BY db.name", [["master"], [BASE]]),
     "dbeaver schemas": ("SELECT s.*,ep.value as description FROM [tdsbouncer].[sys].[schemas] s LEFT OUTER JOIN "
                         "[tdsbouncer].[sys].[extended_properties] ep ON ep.class=3 AND ep.major_id=s.schema_id AND ep.minor_id=0 "
                         "AND ep.name='MS_Description' WHERE s.name = 'dbo' ORDER BY s.name", [["dbo", 1, 1, None]]),
+    "dbeaver objects": ("SELECT o.*,ep.value as description,t.is_external FROM [tdsbouncer].[sys].[all_objects] o LEFT OUTER JOIN "
+                        "[tdsbouncer].[sys].[extended_properties] ep ON ep.class=1 AND ep.major_id=o.object_id AND ep.minor_id=0 AND "
+                        "ep.name='MS_Description' LEFT OUTER JOIN [tdsbouncer].[sys].[tables] t ON t.object_id=o.object_id WHERE o.type "
+                        "IN ('U','S','V','TT') AND o.schema_id = 1", len(VIEWS)),
+    "dbeaver columns": ("SELECT c.*,t.name as table_name,t.schema_id,cc.is_persisted,cc.definition as computed_definition, "
+                        "COLUMNPROPERTY(c.object_id, c.name, 'charmaxlen') as char_max_length, dc.definition as default_definition,"
+                        "dc.name as default_constraint_name,ep.value as description FROM sys.all_columns c JOIN sys.all_objects t ON "
+                        "t.object_id=c.object_id LEFT OUTER JOIN sys.default_constraints dc ON dc.parent_object_id=t.object_id AND "
+                        "dc.parent_column_id=c.column_id LEFT OUTER JOIN sys.extended_properties ep ON ep.class=1 AND "
+                        "ep.major_id=t.object_id AND ep.minor_id=c.column_id AND ep.name='MS_Description' LEFT OUTER JOIN "
+                        "sys.computed_columns cc ON cc.object_id=t.object_id AND cc.column_id=c.column_id WHERE t.schema_id=1 ORDER BY "
+                        "c.object_id,c.column_id", sum(len(columns.split()) for columns in SHOWS.values())),
     "dbeaver indexes": ("SELECT i.*,ic.index_column_id,t.name as table_name FROM sys.indexes i, sys.index_columns ic, sys.tables t "
                         "WHERE t.object_id = i.object_id AND ic.object_id=i.object_id ORDER BY i.object_id,i.index_id", []),
     "dbeaver triggers": ("SELECT t.*, SUBSTRING((SELECT ', ' + te.type_desc AS [text()] FROM sys.trigger_events te WHERE t.object_id = "
@@ -157,20 +169,20 @@ TEXTS = {
     "try": ("BEGIN TRY SELECT 1 / 0; SELECT 5; END TRY BEGIN CATCH SELECT ERROR_NUMBER() AS n; END CATCH", [[8134]]),
     "executesql": ("EXEC sp_executesql N'SELECT @a + 1 AS n', N'@a int', @a = 6", [[7]]),
     "noexec": ("SET NOEXEC ON; PAUSE; SELECT 1; SET NOEXEC OFF; SELECT paused FROM buckets", [[0]]),
+    "rowcount": ("SET ROWCOUNT 1 SELECT name FROM sys.schemas ORDER BY name DESC SET ROWCOUNT 0", [["sys"]]),
+    "fmtonly": ("SET FMTONLY ON SELECT name FROM sys.databases SHOW VERSION SET FMTONLY OFF", []),
     "use": ("USE [master]; SELECT DB_NAME(); USE [tdsbouncer]", [["master"]]),
 }
 
 
 @cases(text=list(TEXTS))
 def test_texts(t, text):
-    """By a batch, and where it may be by sp_executesql."""
+    """By a batch, and by sp_executesql."""
     sql, rows = TEXTS[text]
     _, proxy = scene(t)
     with console(t, proxy) as admin:
-        answer = admin.query(sql)
-        assert answer.rows == rows, answer.rows
-        if text != "use":
-            assert admin.rpc("sp_executesql", sql).rows == rows
+        for answer in [admin.query(sql)] + ([admin.rpc("sp_executesql", sql)] if text != "use" else []):
+            assert (answer.rows if isinstance(rows, list) else len(answer.rows)) == rows, answer.rows
         assert shown(admin, "VERSION")
 
 

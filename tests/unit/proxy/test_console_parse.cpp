@@ -33,9 +33,9 @@ static std::string joined(const std::vector<std::string> &parts, const char *bet
 }
 
 static std::string spell(const console_expression &e) {
-    static constexpr const char *operators[] = {"or", "and", "not", "=",  "<>", "<",  ">",  "<=", ">=", "+",
-                                                "-",  "*",   "/",   "%",  "&",  "|",  "^",  "neg", "~", "null",
-                                                "like", "in", "between", "exists", "case", "when"};
+    static constexpr const char *operators[] = {
+        "or", "and", "not", "=", "<>",  "<", ">",    "<=",   ">=", "+",       "-",      "*",    "/",
+        "%",  "&",   "|",   "^", "neg", "~", "null", "like", "in", "between", "exists", "case", "when"};
     std::string text;
     for (const console_expression &argument : e.arguments)
         text += (text.empty() ? "" : ",") + spell(argument);
@@ -51,11 +51,13 @@ static std::string spell(const console_expression &e) {
     case console_expression::kind_t::star: return "*";
     case console_expression::kind_t::query: return around("(", text, ")");
     case console_expression::kind_t::cast:
-        return "cast" + around("(", text, " as ") + std::to_string(static_cast<int>(e.type.base)) + ")";
+        return around("cast(", text, " as ").append(std::to_string(static_cast<int>(e.type.base))).append(")");
     case console_expression::kind_t::call: return e.text + around("(", text, ")");
     case console_expression::kind_t::operation: break;
     }
-    return (e.negated ? "!" : "") + (operators[static_cast<size_t>(e.op)] + around("(", text, ")"));
+    return std::string(e.negated ? "!" : "")
+        .append(operators[static_cast<size_t>(e.op)])
+        .append(around("(", text, ")"));
 }
 
 static std::string spell(const console_source &s) {
@@ -66,8 +68,11 @@ static std::string spell(const console_source &s) {
     if (s.query != nullptr)
         text = around("(", spell(*s.query), ")");
     if (s.kind == console_source::kind_t::join)
-        text = joins[static_cast<size_t>(s.join)] + around("(", spell(s.sides[0]), ",") + spell(s.sides[1]) +
-               (s.on.empty() ? "" : " on " + spell(s.on[0])) + ")";
+        text = std::string(joins[static_cast<size_t>(s.join)])
+                   .append(around("(", spell(s.sides[0]), ","))
+                   .append(spell(s.sides[1]))
+                   .append(s.on.empty() ? "" : around(" on ", spell(s.on[0]), ""))
+                   .append(")");
     return text + (s.alias.empty() ? "" : " " + s.alias);
 }
 
@@ -83,12 +88,12 @@ static std::string spell(const console_select &s) {
     for (const console_source &source : s.from)
         text += (&source == &s.from.front() ? " from " : ",") + spell(source);
     if (!s.where.empty())
-        text += " where " + spell(s.where[0]);
+        text += around(" where ", spell(s.where[0]), "");
     for (const console_expression &e : s.group)
         text += (&e == &s.group.front() ? " group " : ",") + spell(e);
     if (!s.having.empty())
-        text += " having " + spell(s.having[0]);
-    return (s.distinct ? "distinct " : "") + (s.top.empty() ? text : "top " + spell(s.top[0]) + " " + text);
+        text += around(" having ", spell(s.having[0]), "");
+    return (s.distinct ? "distinct " : "") + (s.top.empty() ? text : around("top ", spell(s.top[0]), " ") + text);
 }
 
 static std::string spell(const console_query &q) {
@@ -134,8 +139,8 @@ static std::string spell(const console_statement &s) {
     case console_verb::create: return around("create(", s.name, ")");
     case console_verb::drop: return around("drop(", joined(s.names, ","), ")");
     case console_verb::insert:
-        return "insert(" + s.name + around("(", joined(s.names, ","), ") ") + (s.query ? spell(*s.query) : spell(s.body)) +
-               ")";
+        return "insert(" + s.name + around("(", joined(s.names, ","), ") ") +
+               (s.query ? spell(*s.query) : spell(s.body)) + ")";
     case console_verb::erase: return around("erase(", joined({s.name, value}, " "), ")");
     case console_verb::update: return around("update(", joined({s.name, spell_items(s), value}, " "), ")");
     case console_verb::while_: return around("while(", value, ")") + spell(s.body);
@@ -223,10 +228,13 @@ static void what_is_no_command(void **) {
 static void selects(void **) {
     expect("SELECT @@version", "select(@@VERSION)");
     expect("select 1 AS one, n = -2, N'it''s' 'three', NULL", "select(1 one,-2 n,'it's' three,NULL)");
-    expect("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) e", "select(cast(SERVERPROPERTY('Edition') as 1) e)");
-    expect("SELECT CONVERT(varchar(max), DB_NAME(), 121), (SYSTEM_USER)", "select(cast(DB_NAME(),121 as 1),SYSTEM_USER SYSTEM_USER)");
+    expect("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) e",
+           "select(cast(SERVERPROPERTY('Edition') as 1) e)");
+    expect("SELECT CONVERT(varchar(max), DB_NAME(), 121), (SYSTEM_USER)",
+           "select(cast(DB_NAME(),121 as 1),SYSTEM_USER SYSTEM_USER)");
     expect("SELECT @a = 1, @b = x FROM t", "select(1 @A,x @B from t)");
-    expect("SELECT 1.5, 0x1F, 1e3", "select(1.5,\x1f" ",1000)");
+    expect("SELECT 1.5, 0x1F, 1e3", "select(1.5,\x1f"
+                                    ",1000)");
     expect_error("SELECT", "");
     expect_error("SELECT 1,", "");
     expect_error("SELECT 1 AS", "");
@@ -234,7 +242,8 @@ static void selects(void **) {
     expect_error("SELECT FROM t", "FROM");
     expect_error("SELECT a FROM", "");
     expect_error("SELECT a FROM t WHERE", "");
-    expect_error("SELECT ROW_NUMBER() OVER (ORDER BY a) FROM t", "OVER");
+    expect("SELECT ROW_NUMBER() OVER (ORDER BY f(a)) r FROM t", "select(ROW_NUMBER OVER() r from t)");
+    expect_error("SELECT ROW_NUMBER() OVER (ORDER BY a FROM t", "");
 }
 
 static void operators(void **) {
@@ -244,10 +253,12 @@ static void operators(void **) {
     expect("SELECT CASE WHEN a = 1 OR NOT b < 2 AND c IS NOT NULL THEN 'x' ELSE 'y' END",
            "select(when(or(=(a,1),and(not(<(b,2)),!null(c))),'x','y'))");
     expect("SELECT CASE a WHEN 1 THEN 2 WHEN 3 THEN 4 END c", "select(case(a,1,2,3,4) c)");
-    expect("SELECT 1 WHERE a IN (1, 2) AND b NOT IN (SELECT c FROM d)", "select(1 where and(in(a,1,2),!in(b,c c from d)))");
+    expect("SELECT 1 WHERE a IN (1, 2) AND b NOT IN (SELECT c FROM d)",
+           "select(1 where and(in(a,1,2),!in(b,c c from d)))");
     expect("SELECT 1 WHERE a NOT LIKE 'x%' ESCAPE '!' AND b BETWEEN 1 AND 2 AND NOT EXISTS (SELECT 1)",
            "select(1 where and(!like(a,'x%','!'),between(b,1,2),not(exists(1))))");
-    expect("SELECT COUNT(*), MAX(DISTINCT a), LEFT(b, 1), sys.fn_x(1)", "select(COUNT(*),MAX(a),LEFT(b,1),SYS.FN_X(1))");
+    expect("SELECT COUNT(*), MAX(DISTINCT a), LEFT(b, 1), sys.fn_x(1)",
+           "select(COUNT(*),MAX(a),LEFT(b,1),SYS.FN_X(1))");
     expect("SELECT a COLLATE Latin1_General_CI_AS = b", "select(=(a,b))");
     expect_error("SELECT a NOT 1", "1");
     expect_error("SELECT CASE 1 END", "END");
@@ -285,8 +296,9 @@ static void conditions_and_transactions(void **) {
            "TRAN j1",
            "if(=(@@TRANCOUNT,0)){nothing; begin; nothing}; nothing");
     expect("IF 1 <> 2 SELECT 1; ELSE SELECT 2", "if(<>(1,2))select(1) else select(2)");
-    expect("IF 1 <= 2 SELECT 1 IF 1 >= 2 SELECT 2 IF 1 != 2 SELECT 3 IF 1 < 2 SELECT 4 IF 1 !> 2 SELECT 5",
-           "if(<=(1,2))select(1); if(>=(1,2))select(2); if(<>(1,2))select(3); if(<(1,2))select(4); if(<=(1,2))select(5)");
+    expect(
+        "IF 1 <= 2 SELECT 1 IF 1 >= 2 SELECT 2 IF 1 != 2 SELECT 3 IF 1 < 2 SELECT 4 IF 1 !> 2 SELECT 5",
+        "if(<=(1,2))select(1); if(>=(1,2))select(2); if(<>(1,2))select(3); if(<(1,2))select(4); if(<=(1,2))select(5)");
     expect("BEGIN TRANSACTION t1 COMMIT WORK ROLLBACK TRAN j1 ROLLBACK", "begin; commit; rollback(j1); rollback");
     expect("WHILE 1 = 1 BEGIN BREAK CONTINUE RETURN END", "while(=(1,1)){break; continue; return()}");
     expect("BEGIN TRY SELECT 1; END TRY BEGIN CATCH THROW END CATCH", "try{select(1)}{raise()}");
@@ -303,10 +315,12 @@ static void variables_and_tables(void **) {
     expect("DECLARE @a int = 1, @b AS nvarchar(max), @c sys.sysname", "declare(@A=1,@B=NULL,@C=NULL)");
     expect("DECLARE @t TABLE (a int PRIMARY KEY, b nvarchar(10) NULL, PRIMARY KEY (a, b))", "declare(@T)");
     expect("SET @a = 2 SET @b += 'x' SET NOCOUNT ON", "set(@A=2); set(@B=+(@B,'x')); nothing");
-    expect("CREATE TABLE #t (a int IDENTITY(1, 1) NOT NULL, b sysname DEFAULT ('x'), CONSTRAINT c UNIQUE (a))", "create(#t)");
+    expect("CREATE TABLE #t (a int IDENTITY(1, 1) NOT NULL, b sysname DEFAULT ('x'), CONSTRAINT c UNIQUE (a))",
+           "create(#t)");
     expect("INSERT #t VALUES (1, 'x'); INSERT INTO tempdb..#t (a, b) SELECT c, d FROM e",
            "insert(#t() values 1,'x'); insert(#t(a,b) c c,d d from e)");
-    expect("INSERT @t EXEC sp_databases; INSERT INTO #t EXEC ('SHOW POOLS')", "insert(@T() call(sp_databases )); insert(#t() run('SHOW POOLS'))");
+    expect("INSERT @t EXEC sp_databases; INSERT INTO #t EXEC ('SHOW POOLS')",
+           "insert(@T() call(sp_databases )); insert(#t() run('SHOW POOLS'))");
     expect("UPDATE #t SET a = a + 1, b = 'y' WHERE a = 1 DELETE FROM #t WHERE b IS NULL TRUNCATE TABLE #t",
            "update(#t a=+(a,1),b='y' =(a,1)); erase(#t null(b)); erase(#t )");
     expect("DROP TABLE IF EXISTS #t, #u", "drop(#t,#u)");
@@ -324,7 +338,8 @@ static void procedures_and_databases(void **) {
     expect("EXEC @r = dbo.sp_who 1, 'a'; EXECUTE x", "call(dbo.sp_who 1,'a'); call(x )");
     expect("EXEC [sys].sp_tables @table_name = N'x', @n = @v OUTPUT, @o = NULL, @p = bare",
            "call(sys.sp_tables @TABLE_NAME='x',@N=@V out,@O=NULL,@P='bare')");
-    expect("EXEC ('SELECT ' + @x) EXEC sp_executesql N'SELECT @a', N'@a int', 5", "run(+('SELECT ',@X)); call(sp_executesql 'SELECT @a','@a int',5)");
+    expect("EXEC ('SELECT ' + @x) EXEC sp_executesql N'SELECT @a', N'@a int', 5",
+           "run(+('SELECT ',@X)); call(sp_executesql 'SELECT @a','@a int',5)");
     expect("sp_datatype_info_100 0,3", "call(sp_datatype_info_100 0,3)");
     expect_error("USE", "");
     expect_error("EXEC", "");
@@ -340,8 +355,8 @@ static void limits(void **) {
             all += text;
         return all;
     };
-    for (const char *opens : {"(", "-(", "NOT (", "CASE WHEN ", "CASE ", "f(", "(SELECT ", "- ", "~", "NOT ", "1 IN (", "a LIKE ",
-                              "EXISTS (SELECT * FROM (SELECT ", "(SELECT 1 FROM x JOIN "}) {
+    for (const char *opens : {"(", "-(", "NOT (", "CASE WHEN ", "CASE ", "f(", "(SELECT ", "- ", "~", "NOT ", "1 IN (",
+                              "a LIKE ", "EXISTS (SELECT * FROM (SELECT ", "(SELECT 1 FROM x JOIN "}) {
         assert_false(parse("SELECT " + times(opens, 2'000)).good);
         assert_false(parse("SELECT " + times(opens, 300) + "1").good);
     }
@@ -397,9 +412,12 @@ static void any_bytes(void **) {
     const std::string text =
         "IF @@TRANCOUNT=0 BEGIN SET X ON; BEGIN TRAN; END SELECT CAST(f(N'a''b') AS int) AS [n], -1; "
         "PAUSE bucket-001; SHOW POOLS b1 EXEC @r = a.b 1, @p = 2 OUTPUT; USE [x] ROLLBACK TRAN t DECLARE @a int = 1 "
-        "WITH c AS (SELECT 1 AS n) SELECT TOP 2 a.*, CASE WHEN b IS NULL THEN 1 ELSE 2 END FROM sys.x AS a LEFT JOIN (SELECT "
-        "c FROM d GROUP BY c HAVING COUNT(*) > 1) e ON e.c IN (1, 2) WHERE a.n LIKE 'x%' UNION ALL SELECT 1, 2 ORDER BY 1 DESC; "
-        "CREATE TABLE #t (a int) INSERT #t EXEC ('x') UPDATE #t SET a = 1 BEGIN TRY DROP TABLE #t END TRY BEGIN CATCH THROW END "
+        "WITH c AS (SELECT 1 AS n) SELECT TOP 2 a.*, CASE WHEN b IS NULL THEN 1 ELSE 2 END FROM sys.x AS a LEFT JOIN "
+        "(SELECT "
+        "c FROM d GROUP BY c HAVING COUNT(*) > 1) e ON e.c IN (1, 2) WHERE a.n LIKE 'x%' UNION ALL SELECT 1, 2 ORDER "
+        "BY 1 DESC; "
+        "CREATE TABLE #t (a int) INSERT #t EXEC ('x') UPDATE #t SET a = 1 BEGIN TRY DROP TABLE #t END TRY BEGIN CATCH "
+        "THROW END "
         "CATCH";
     std::vector<uint8_t> wire;
     tds_utf16_append(text, SIZE_MAX, wire);

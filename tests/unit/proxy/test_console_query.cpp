@@ -13,8 +13,10 @@
 static bool show(void *, std::string_view what, console_relation &relation) {
     if (what != "POOLS")
         return false;
-    relation.fields = {{"bucket", console_type_of(tds_result_type::text)}, {"clients", console_type_of(tds_result_type::integer)}};
-    relation.rows = {{console_text_value("b1"), console_number_value(7)}, {console_text_value("b2"), console_number_value(0)}};
+    relation.fields = {{"bucket", console_type_of(tds_result_type::text)},
+                       {"clients", console_type_of(tds_result_type::integer)}};
+    relation.rows = {{console_text_value("b1"), console_number_value(7)},
+                     {console_text_value("b2"), console_number_value(0)}};
     return true;
 }
 
@@ -36,7 +38,8 @@ static console_tables tables() {
     console_tables all;
     all["#a"] = table({{"i", integer}, {"t", text}},
                       {{n(1), console_text_value("x")}, {n(2), console_text_value("y")}, {n(2), {}}});
-    all["#b"] = table({{"i", integer}, {"u", text}}, {{n(2), console_text_value("p")}, {n(3), console_text_value("q")}});
+    all["#b"] =
+        table({{"i", integer}, {"u", text}}, {{n(2), console_text_value("p")}, {n(3), console_text_value("q")}});
     all["#none"] = table({{"i", integer}}, {});
     return all;
 }
@@ -74,20 +77,24 @@ static console_relation run(console_world &w, const std::string &text) {
     return console_run_query(w, *batch.statements.at(0).query);
 }
 
+static std::string quoted(const std::string &text) {
+    return std::string("'").append(text).append("'");
+}
+
 // "1 'x'; 2 NULL", "" without rows, or "error 207".
 static std::string rows_of(const std::string &text) {
     world_of_test t;
     console_relation all = run(t.w, text);
     if (t.w.problem.number != 0)
-        return "error " + std::to_string(t.w.problem.number);
+        return std::string("error ").append(std::to_string(t.w.problem.number));
     std::string spelt;
     for (const console_tuple &row : all.rows) {
         assert_int_equal(row.size(), all.fields.size());
         spelt += spelt.empty() ? "" : "; ";
         for (size_t i = 0; i < row.size(); ++i)
             spelt.append(i > 0 ? " " : "")
-                .append(console_is_null(row[i])                             ? "NULL"
-                        : row[i].kind == console_value::kind_t::text ? "'" + row[i].text + "'"
+                .append(console_is_null(row[i])                      ? "NULL"
+                        : row[i].kind == console_value::kind_t::text ? quoted(row[i].text)
                                                                      : console_spell(row[i]));
     }
     return spelt;
@@ -106,8 +113,10 @@ static void check(std::span<const expected_rows> all) {
 static void values(void **) {
     static constexpr expected_rows all[] = {
         {"SELECT @@SPID, @@spid, @@TRANCOUNT, @@ERROR, @@ROWCOUNT", "57 57 2 911 3"},
-        {"SELECT @@VERSION, @@SERVERNAME, @@MICROSOFTVERSION, @@IDENTITY", "'tdsbouncer 1.2.3' 'proxy-1' 268435456 NULL"},
-        {"SELECT db_name(), SUSER_SNAME(), SYSTEM_USER, HOST_NAME(), APP_NAME()", "'tdsbouncer' 'operator' 'operator' 'here' 'tool'"},
+        {"SELECT @@VERSION, @@SERVERNAME, @@MICROSOFTVERSION, @@IDENTITY",
+         "'tdsbouncer 1.2.3' 'proxy-1' 268435456 NULL"},
+        {"SELECT db_name(), SUSER_SNAME(), SYSTEM_USER, HOST_NAME(), APP_NAME()",
+         "'tdsbouncer' 'operator' 'operator' 'here' 'tool'"},
         {"SELECT GETDATE()", "'2025-11-29 17:02:03.045'"},
         {"SELECT SERVERPROPERTY('productversion'), SERVERPROPERTY('EngineEdition')", "'16.0.1000.0' 3"},
         {"SELECT SERVERPROPERTY('nothing such'), SERVERPROPERTY()", "NULL NULL"},
@@ -131,11 +140,14 @@ static void values(void **) {
         {"SELECT 1 / 0", "error 8134"},
         {"SELECT 9223372036854775807 + 1", "error 8115"},
         {"SELECT 'a' + 'b', 'a' + NULL, '1' + 1, @@microsoftversion / POWER(2, 24)", "'ab' NULL 2 16"},
-        {"SELECT LEN('abc  '), UPPER('abc'), LTRIM(RTRIM(' a ')), SUBSTRING('abcdef', 2, 3), LEFT('abc', 2), RIGHT('abc', 2)",
+        {"SELECT LEN('abc  '), UPPER('abc'), LTRIM(RTRIM(' a ')), SUBSTRING('abcdef', 2, 3), LEFT('abc', 2), "
+         "RIGHT('abc', 2)",
          "3 'ABC' 'a' 'bcd' 'ab' 'bc'"},
-        {"SELECT CHARINDEX('c', 'abc'), REPLACE('aXbX', 'X', '--'), QUOTENAME('a]b'), PARSENAME('a.[b].c', 2), STUFF('abc', 2, 1, 'XY')",
+        {"SELECT CHARINDEX('c', 'abc'), REPLACE('aXbX', 'X', '--'), QUOTENAME('a]b'), PARSENAME('a.[b].c', 2), "
+         "STUFF('abc', 2, 1, 'XY')",
          "3 'a--b--' '[a]]b]' 'b' 'aXYc'"},
-        {"SELECT CASE WHEN 1 = 2 THEN 'a' WHEN NULL = NULL THEN 'b' ELSE 'c' END, CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN 'b' END, "
+        {"SELECT CASE WHEN 1 = 2 THEN 'a' WHEN NULL = NULL THEN 'b' ELSE 'c' END, CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN "
+         "'b' END, "
          "CASE 3 WHEN 1 THEN 1 END",
          "'c' 'b' NULL"},
         {"SELECT NULLIF(1, 1), NULLIF(1, 2), IIF(1 < 2, 'y', 'n')", "NULL 1 'y'"},
@@ -203,7 +215,8 @@ static void joins(void **) {
         {"SELECT a.i, d.m FROM #a a CROSS APPLY (SELECT u AS m FROM #b b WHERE b.i = a.i) d", "2 'p'; 2 'p'"},
         {"SELECT a.i, d.m FROM #a a OUTER APPLY (SELECT u AS m FROM #b b WHERE b.i = a.i) d WHERE a.i = 1", "1 NULL"},
         {"SELECT n.i, d.m FROM #none n CROSS APPLY (SELECT u AS m FROM #b b WHERE b.i = n.i) d", ""},
-        {"SELECT i, (SELECT u FROM #b b WHERE b.i = a.i) FROM #a a WHERE EXISTS (SELECT 1 FROM #b b WHERE b.i = a.i)", "2 'p'; 2 'p'"},
+        {"SELECT i, (SELECT u FROM #b b WHERE b.i = a.i) FROM #a a WHERE EXISTS (SELECT 1 FROM #b b WHERE b.i = a.i)",
+         "2 'p'; 2 'p'"},
         {"SELECT (SELECT i FROM #a)", "error 512"},
         {"SELECT v.b, v.a FROM (VALUES (1, 'x'), (2, 'y')) AS v(a, b) WHERE v.a > 1", "'y' 2"},
         {"WITH c AS (SELECT i FROM #a), d (j) AS (SELECT MAX(i) FROM c) SELECT j FROM d", "2"},
@@ -213,6 +226,8 @@ static void joins(void **) {
         {"SELECT 1 FROM t", "error 208"},
         {"SELECT 1 FROM #other", "error 208"},
         {"SELECT 1 FROM dbo.f(1)", "error 208"},
+        {"SELECT ROW_NUMBER() OVER (ORDER BY i) FROM #none", ""},
+        {"SELECT COUNT(*) OVER () FROM #a", "error 195"},
     };
     check(all);
 }
@@ -249,21 +264,29 @@ static void the_catalog(void **) {
     static constexpr expected_rows all[] = {
         {"SELECT name FROM sys.databases ORDER BY database_id", "'master'; 'tdsbouncer'"},
         {"SELECT name FROM master..sysdatabases WHERE dbid = DB_ID('tdsbouncer')", "'tdsbouncer'"},
-        {"SELECT state_desc, is_read_only, compatibility_level, source_database_id FROM master.sys.databases WHERE name = DB_NAME()",
+        {"SELECT state_desc, is_read_only, compatibility_level, source_database_id FROM master.sys.databases WHERE "
+         "name = DB_NAME()",
          "'ONLINE' 0 150 NULL"},
         {"SELECT name FROM sys.schemas WHERE schema_id = SCHEMA_ID()", "'dbo'"},
         {"SELECT COUNT(*) FROM sys.tables", "0"},
         {"SELECT COUNT(*) FROM tdsbouncer.sys.views", "10"},
         {"SELECT COUNT(*) FROM master.sys.views", "0"},
-        {"SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME LIKE 'po%' AND TABLE_TYPE = 'VIEW'", "'pools'"},
+        {"SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME LIKE 'po%' AND TABLE_TYPE = 'VIEW'",
+         "'pools'"},
         {"SELECT c.name, t.name FROM sys.columns c JOIN sys.types t ON c.user_type_id = t.user_type_id "
          "WHERE c.object_id = OBJECT_ID('dbo.pools') AND c.column_id < 4 ORDER BY c.column_id",
          "'bucket' 'nvarchar'; 'pool' 'nvarchar'; 'user' 'nvarchar'"},
-        {"SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM information_schema.columns WHERE table_name = 'version' AND "
+        {"SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM information_schema.columns WHERE table_name = "
+         "'version' AND "
          "ordinal_position IN (1, 4)",
          "'version' 'nvarchar' 32; 'draining' 'int' NULL"},
-        {"SELECT OBJECT_NAME(OBJECT_ID('[dbo].[pools]')), OBJECT_ID('sys.xml_indexes'), OBJECT_ID('master.dbo.pools'), OBJECT_ID('#a')",
+        {"SELECT OBJECT_NAME(OBJECT_ID('[dbo].[pools]')), OBJECT_ID('sys.xml_indexes'), OBJECT_ID('master.dbo.pools'), "
+         "OBJECT_ID('#a')",
          "'pools' NULL NULL -1"},
+        {"SELECT COLUMNPROPERTY(OBJECT_ID('pools'), 'user', 'charmaxlen'), COLUMNPROPERTY(OBJECT_ID('pools'), "
+         "'clients', 'ColumnId'), "
+         "COLUMNPROPERTY(OBJECT_ID('pools'), 'clients', 'IsIdentity'), COLUMNPROPERTY(1, 'x', 'IsIdentity')",
+         "64 4 0 NULL"},
         {"SELECT * FROM pools", "'b1' 7; 'b2' 0"},
         {"SELECT bucket FROM tdsbouncer.dbo.pools WHERE clients > 3 ORDER BY bucket", "'b1'"},
         {"SELECT foo FROM pools", "error 207"},
@@ -275,8 +298,10 @@ static void the_catalog(void **) {
         {"SELECT * FROM fn_listextendedproperty(default, default, NULL)", ""},
         {"SELECT text FROM sys.dm_exec_sql_text(1)", ""},
         {"SELECT session_id, login_name FROM sys.dm_exec_sessions WHERE session_id = @@SPID", "57 'operator'"},
-        {"SELECT DB_ID(), DB_ID('master'), DB_ID('x'), DB_NAME(1), HAS_DBACCESS('TDSBOUNCER'), HAS_DBACCESS('x')", "5 1 NULL 'master' 1 NULL"},
-        {"SELECT DATABASEPROPERTYEX('master', 'Status'), IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE')",
+        {"SELECT DB_ID(), DB_ID('master'), DB_ID('x'), DB_NAME(1), HAS_DBACCESS('TDSBOUNCER'), HAS_DBACCESS('x')",
+         "5 1 NULL 'master' 1 NULL"},
+        {"SELECT DATABASEPROPERTYEX('master', 'Status'), IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, "
+         "'VIEW SERVER STATE')",
          "'ONLINE' 0 1"},
     };
     check(all);
@@ -351,7 +376,8 @@ static void types(void **) {
 static void budgets(void **) {
     static constexpr const char *all[] = {
         "SELECT COUNT(*) FROM sys.columns a, sys.columns b, sys.columns c, sys.columns d",
-        "SELECT a.name FROM sys.columns a CROSS APPLY (SELECT b.name FROM sys.columns b, sys.columns c WHERE c.name LIKE a.name) x",
+        "SELECT a.name FROM sys.columns a CROSS APPLY (SELECT b.name FROM sys.columns b, sys.columns c WHERE c.name "
+        "LIKE a.name) x",
         "SELECT REPLICATE(REPLICATE('x', 1000), 100) + 'x' FROM sys.columns a, sys.columns b",
         "SELECT 1 WHERE REPLICATE('a', 100000) LIKE REPLICATE('%a', 50000) + 'b'",
         "SELECT DISTINCT a.name + b.name FROM sys.columns a, sys.columns b",
@@ -364,17 +390,21 @@ static void budgets(void **) {
 // Whatever is changed in a query: it ends, with rows as wide as their names or with a problem.
 static void any_query(void **) {
     std::minstd_rand random(20261130);
-    const std::string text =
-        "WITH c AS (SELECT i, t FROM #a WHERE i < 3) SELECT TOP 5 c.i, COUNT(*) AS n, MAX(b.u + 'x'), CASE WHEN c.i IN (1, 2) THEN "
-        "'one' ELSE NULL END e, (SELECT TOP 1 name FROM sys.databases d WHERE d.database_id = c.i) FROM c LEFT JOIN #b AS b ON b.i = "
-        "c.i OUTER APPLY (SELECT clients FROM pools p WHERE p.bucket LIKE 'b_' AND p.clients > c.i) x WHERE NOT c.t IS NULL AND "
-        "EXISTS (SELECT * FROM sys.columns) GROUP BY c.i HAVING COUNT(*) >= 1 UNION SELECT 1, 2, 'a', LEFT('b', 1), N'c' ORDER BY 1";
+    const std::string text = "WITH c AS (SELECT i, t FROM #a WHERE i < 3) SELECT TOP 5 c.i, COUNT(*) AS n, MAX(b.u + "
+                             "'x'), CASE WHEN c.i IN (1, 2) THEN "
+                             "'one' ELSE NULL END e, (SELECT TOP 1 name FROM sys.databases d WHERE d.database_id = "
+                             "c.i) FROM c LEFT JOIN #b AS b ON b.i = "
+                             "c.i OUTER APPLY (SELECT clients FROM pools p WHERE p.bucket LIKE 'b_' AND p.clients > "
+                             "c.i) x WHERE NOT c.t IS NULL AND "
+                             "EXISTS (SELECT * FROM sys.columns) GROUP BY c.i HAVING COUNT(*) >= 1 UNION SELECT 1, 2, "
+                             "'a', LEFT('b', 1), N'c' ORDER BY 1";
     unsigned good = 0;
     for (int i = 0; i < 3'000; ++i) {
         std::string other = text;
         for (size_t changes = random() % 4; changes > 0; --changes) {
             size_t at = random() % other.size(), from = random() % other.size(), size = 1 + random() % 12;
-            random() % 3 == 0 ? other.erase(at, size) : other.replace(at, std::min(size, other.size() - at), other.substr(from, size));
+            random() % 3 == 0 ? other.erase(at, size)
+                              : other.replace(at, std::min(size, other.size() - at), other.substr(from, size));
         }
         console_batch batch = console_parse_utf8(other);
         for (const console_statement &st : batch.statements) {
@@ -393,9 +423,9 @@ static void any_query(void **) {
 
 int main() {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(values),       cmocka_unit_test(conditions),   cmocka_unit_test(joins),
+        cmocka_unit_test(values),          cmocka_unit_test(conditions),  cmocka_unit_test(joins),
         cmocka_unit_test(groups_and_sets), cmocka_unit_test(the_catalog), cmocka_unit_test(whole_tables),
-        cmocka_unit_test(types),        cmocka_unit_test(budgets),      cmocka_unit_test(any_query),
+        cmocka_unit_test(types),           cmocka_unit_test(budgets),     cmocka_unit_test(any_query),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -81,7 +81,7 @@ static void what_is_not_taken(void **) {
     assert_false(read(parameter({0x28}, {3, 1, 2, 3}), tds_7_4, values));                                 // DATE
     assert_false(read(parameter({0x6f, 8}, bytes{8} + fill(8)), tds_7_4, values));                        // DATETIME
     assert_false(read(parameter({0x24, 16}, bytes{16} + fill(16)), tds_7_4, values));                     // GUID
-    assert_false(read(parameter({0x62} + little32(8009), little32(0)), tds_7_4, values));                 // SQL_VARIANT
+    assert_false(read(parameter(bytes{0x62} + little32(8009), little32(0)), tds_7_4, values));            // SQL_VARIANT
     assert_false(read(parameter({0xf1, 0}, fill(8, 0xff)), tds_7_4, values));                             // XML
     assert_false(read(parameter({0xf3}, fill(40)), tds_7_4, values));                                     // a table
     assert_false(read(parameter({0x26, 4}, {4, 1, 0, 0, 0}, "@a", 8), tds_7_4, values));                  // encrypted
