@@ -190,7 +190,7 @@ static console_relation view_of_table(console_world &w, const console_view &view
     std::vector<described_column> columns = described_all(view.columns);
     for (const described_column &c : columns)
         all.fields.push_back(c.field);
-    if (!console_step(w, columns.size()))
+    if (!console_step(w, 4 * columns.size())) // reading its description
         return all;
     if (view.rows != nullptr)
         for (console_tuple &row : run_rows(w, view.rows).rows)

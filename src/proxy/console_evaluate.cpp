@@ -288,13 +288,34 @@ static console_value only_value(console_world &w, const console_query &q, consol
     return all.rows.empty() || all.rows[0].empty() ? console_value() : std::move(all.rows[0][0]);
 }
 
+// CONVERT's style of a date and time as text: it is written as style 121 has it.
+static std::string styled(std::string text, int64_t style) {
+    bool time = text.size() == 23 && text[4] == '-' && text[10] == ' ';
+    if (time && style == 126)
+        text[10] = 'T';
+    else if (time && (style == 20 || style == 120))
+        text.resize(19);
+    else if (time && (style == 23 || style == 112))
+        text.resize(10);
+    if (time && style == 112)
+        std::erase(text, '-');
+    return text;
+}
+
+static console_value converted(console_world &w, const console_expression &e, console_scope *scope) {
+    console_value v = console_evaluate(w, e.arguments[0], scope);
+    if (e.arguments.size() > 1 && v.kind == console_value::kind_t::text && e.type.base == base_t::text)
+        v.text = styled(std::move(v.text), console_evaluate(w, e.arguments[1], scope).number);
+    return console_convert(std::move(v), e.type, w.problem);
+}
+
 static console_value evaluated(console_world &w, const console_expression &e, console_scope *scope) {
     switch (e.kind) {
     case kind_t::value: return e.value;
     case kind_t::variable: return variable(w, e);
     case kind_t::name: return named(w, e, scope);
     case kind_t::call: return console_call_function(w, e, scope);
-    case kind_t::cast: return console_convert(console_evaluate(w, e.arguments[0], scope), e.type, w.problem);
+    case kind_t::cast: return converted(w, e, scope);
     case kind_t::operation: return operation(w, e, scope);
     case kind_t::query: return only_value(w, *e.query, scope);
     case kind_t::star: break;

@@ -187,18 +187,31 @@ static console_item read_item(console_reader &r) {
     return item;
 }
 
+// A number or a variable alone: what follows is no more of it.
+static console_expression read_count(console_reader &r) {
+    console_expression e;
+    const console_token *t = console_look(r);
+    r.good = r.good && t != nullptr && (t->kind == tsql_token_kind::number || t->kind == tsql_token_kind::variable);
+    if (!r.good)
+        return e;
+    if (t->kind == tsql_token_kind::variable) {
+        e.kind = console_expression::kind_t::variable;
+        e.text = console_upper(t->text);
+    } else {
+        e.value = console_text_value(t->text); // it becomes a number where it is looked at
+    }
+    ++r.at;
+    return e;
+}
+
 static void read_top(console_reader &r, console_select &s) {
     if (!console_take_word(r, "TOP"))
         return;
-    bool brackets = console_take_symbol(r, '(');
-    const console_token *t = console_look(r);
-    if (brackets) {
+    if (console_take_symbol(r, '(')) {
         s.top.push_back(console_read_expression(r));
         console_expect_symbol(r, ')');
     } else {
-        r.good = t != nullptr && t->kind == tsql_token_kind::number;
-        if (r.good)
-            s.top.push_back(console_read_expression(r));
+        s.top.push_back(read_count(r));
     }
     r.good = r.good && !console_take_word(r, "PERCENT");
     if (console_take_word(r, "WITH"))

@@ -35,7 +35,7 @@ struct console_reader {
     bool good = true;
 };
 
-inline constexpr int console_depth_max = 40; // of expressions, queries and blocks together
+inline constexpr int console_depth_max = 100; // of expressions, queries and blocks together
 
 // One level deeper, as long as it lives.
 struct console_deeper {

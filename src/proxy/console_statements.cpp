@@ -101,7 +101,7 @@ static void run_allowed(console_run &r, const console_command &command, console_
         command.run(call);
     if (call.error != 0)
         return console_fail(r, call.error, call.error_text);
-    r.world.steps -= std::min(r.world.steps, call.rows * command.columns.size() / 4); // the next one may be too much
+    r.world.steps -= std::min(r.world.steps, call.rows * command.columns.size()); // the next one may be too much
     if (command.columns.empty())
         console_succeed(r);
     else

@@ -102,7 +102,7 @@ static constexpr type_name type_names[] = {
     {"BIT", base_t::bit, 0}, {"TINYINT", base_t::tinyint, 0}, {"SMALLINT", base_t::smallint, 0}, {"INT", base_t::integer, 0},
     {"INTEGER", base_t::integer, 0}, {"BIGINT", base_t::bigint, 0}, {"FLOAT", base_t::real, 0}, {"REAL", base_t::real, 0},
     {"DECIMAL", base_t::real, 0}, {"NUMERIC", base_t::real, 0}, {"MONEY", base_t::real, 0}, {"DATETIME", base_t::datetime, 0},
-    {"SMALLDATETIME", base_t::datetime, 0}, {"DATETIME2", base_t::datetime, 0}, {"DATE", base_t::datetime, 0},
+    {"SMALLDATETIME", base_t::datetime, 0}, {"DATETIME2", base_t::datetime, 0}, {"DATE", base_t::datetime, 10},
     {"UNIQUEIDENTIFIER", base_t::guid, 0}, {"BINARY", base_t::binary, 30}, {"VARBINARY", base_t::binary, 30},
     {"IMAGE", base_t::binary, 4000}, {"CHAR", base_t::text, 30}, {"NCHAR", base_t::text, 30}, {"VARCHAR", base_t::text, 30},
     {"NVARCHAR", base_t::text, 30}, {"SYSNAME", base_t::text, 128}, {"TEXT", base_t::text, 4000}, {"NTEXT", base_t::text, 4000},
@@ -209,13 +209,15 @@ static console_value to_time(const console_value &v, console_problem &problem) {
     return console_text_value(console_time((days - unix_days) * day_ms));
 }
 
-static console_value to_checked_text(console_value &&v, base_t base, console_problem &problem) {
+static console_value to_checked_text(console_value &&v, base_t base, uint16_t units, console_problem &problem) {
     if (base == base_t::datetime && (v.kind == kind_t::number || v.kind == kind_t::real))
         return to_time(v, problem);
     int32_t days = 0;
     uint32_t ticks = 0;
     bool good =
         v.kind == kind_t::text && (base == base_t::guid ? is_guid(v.text) : console_read_time(v.text, days, ticks));
+    if (good && base == base_t::datetime && units == 10) // DATE
+        v.text.resize(std::min<size_t>(v.text.size(), 10));
     if (!good)
         return fail(problem, conversion_failed,
                     base == base_t::guid ? "Conversion failed when converting the value to uniqueidentifier."
@@ -259,7 +261,7 @@ console_value console_convert(console_value &&v, const console_type &type, conso
     case base_t::text: return to_text(std::move(v), type);
     case base_t::real: return to_real(v, problem);
     case base_t::guid:
-    case base_t::datetime: return to_checked_text(std::move(v), type.base, problem);
+    case base_t::datetime: return to_checked_text(std::move(v), type.base, type.units, problem);
     case base_t::binary: return to_binary(v, type);
     default: return to_integer(v, type.base, problem);
     }

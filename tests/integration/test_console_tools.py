@@ -147,6 +147,7 @@ TEXTS = {
                          "te.object_id FOR XML PATH ('')), 2, 1000) as trigger_type FROM sys.triggers t, sys.objects o "
                          "WHERE o.object_id=t.object_id AND o.schema_id=1 ORDER BY t.name", []),
     "dbeaver external": ("SELECT TOP 1 is_external from sys.tables where 1<>1", []),
+    "dbeaver rows": ("SELECT TOP 200 * FROM tdsbouncer.dbo.help", 15),
     "dbeaver login": ("select original_login()", [[ADMIN[0]]]),
     "heidi databases": ("SELECT \"name\" FROM \"sys\".\"databases\" ORDER BY \"name\"", [["master"], [BASE]]),
     "heidi objects": ("SELECT o.name, SCHEMA_NAME(\"schema_id\") AS 'schema', rc.RowsInTable FROM \"tdsbouncer\".sys.objects AS o LEFT JOIN ("
@@ -154,6 +155,10 @@ TEXTS = {
                       "object_id ) AS rc ON rc.object_id = o.object_id WHERE o.\"type\" IN ('P', 'U', 'V') AND o.name LIKE 'p%'",
                       [["pools", "dbo", None]]),
     "heidi variables": ("SELECT comment, value FROM master.dbo.syscurconfigs ORDER BY comment", []),
+    "ssms rows": ("SELECT TOP (1000) [command],[who] FROM [tdsbouncer].[dbo].[help] WHERE [command] = 'DRAIN'", [["DRAIN", "admin"]]),
+    "ssms groups": ("select name as [AvailabilityGroupName], group_id into #tmpag from master.sys.availability_groups SELECT AG.group_id "
+                    "FROM #tmpag AS AG LEFT OUTER JOIN master.sys.availability_replicas as ar ON AG.group_id = ar.group_id ORDER BY "
+                    "[AvailabilityGroupName] ASC drop table #tmpag", []),
     "ssms options": ("SELECT dtb.name AS [Name], CAST(0 AS bit) AS [Hidden], ISNULL((select top 1 1 from sys.database_files), 0) FROM "
                      "master.sys.databases AS dtb WHERE (CAST(case when dtb.name in ('master','model','msdb','tempdb') then 1 else "
                      "dtb.is_distributor end AS bit)=0) ORDER BY [Name] ASC", [[BASE, False, 0]]),

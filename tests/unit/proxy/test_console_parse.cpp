@@ -38,9 +38,9 @@ static std::string spell(const console_expression &e) {
         "%",  "&",   "|",   "^", "neg", "~", "null", "like", "in", "between", "exists", "case", "when"};
     std::string text;
     for (const console_expression &argument : e.arguments)
-        text += (text.empty() ? "" : ",") + spell(argument);
+        text.append(text.empty() ? "" : ",").append(spell(argument));
     if (e.query != nullptr)
-        text += (text.empty() ? "" : ",") + spell(*e.query);
+        text.append(text.empty() ? "" : ",").append(spell(*e.query));
     switch (e.kind) {
     case console_expression::kind_t::value:
         return e.value.kind == console_value::kind_t::null   ? "NULL"
@@ -84,13 +84,13 @@ static std::string spell(const console_select &s) {
     }
     for (const auto &row : s.values)
         for (const console_expression &e : row)
-            text += (text.empty() ? "values " : ",") + spell(e);
+            text.append(text.empty() ? "values " : ",").append(spell(e));
     for (const console_source &source : s.from)
-        text += (&source == &s.from.front() ? " from " : ",") + spell(source);
+        text.append(&source == &s.from.front() ? " from " : ",").append(spell(source));
     if (!s.where.empty())
         text += around(" where ", spell(s.where[0]), "");
     for (const console_expression &e : s.group)
-        text += (&e == &s.group.front() ? " group " : ",") + spell(e);
+        text.append(&e == &s.group.front() ? " group " : ",").append(spell(e));
     if (!s.having.empty())
         text += around(" having ", spell(s.having[0]), "");
     return (s.distinct ? "distinct " : "") + (s.top.empty() ? text : around("top ", spell(s.top[0]), " ") + text);
@@ -158,7 +158,7 @@ static std::string spell(const console_statement &s) {
 static std::string spell(const std::vector<console_statement> &all) {
     std::string text;
     for (const console_statement &s : all)
-        text += (text.empty() ? "" : "; ") + spell(s);
+        text.append(text.empty() ? "" : "; ").append(spell(s));
     return text;
 }
 
