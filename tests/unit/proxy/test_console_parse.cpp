@@ -112,9 +112,12 @@ static std::string spell(const std::vector<console_statement> &all);
 
 static std::string spell_items(const console_statement &s) {
     std::string text;
-    for (const console_item &item : s.items)
-        text += (text.empty() ? "" : ",") + (item.name.empty() ? "" : item.name + "=") + spell(item.value) +
-                (item.output ? " out" : "");
+    for (const console_item &item : s.items) {
+        text.append(text.empty() ? "" : ",");
+        if (!item.name.empty())
+            text.append(item.name).append("=");
+        text.append(spell(item.value)).append(item.output ? " out" : "");
+    }
     return text;
 }
 
