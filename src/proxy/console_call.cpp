@@ -124,7 +124,6 @@ static const lazy_function *find_lazy(const console_expression &e) {
 
 // ---- all of them -----------------------------------------------------------------------------------------------
 
-// ISNULL gives what its first argument is.
 static console_value called_lazily(console_world &w, const lazy_function &f, const console_expression &e,
                                    console_scope *scope) {
     if (e.arguments.size() < f.arguments)

@@ -120,6 +120,14 @@ static console_value variable(console_world &w, const console_expression &e) {
     return console_fail_with(w, no_such_variable, "Must declare the scalar variable \"" + e.text + "\".");
 }
 
+void console_assign(console_world &w, const std::string &name, console_value &&v) {
+    auto found = w.variables.find(name);
+    if (found != w.variables.end())
+        found->second.value = console_convert(std::move(v), found->second.type, w.problem);
+    else
+        console_fail_with(w, no_such_variable, "Must declare the scalar variable \"" + name + "\".");
+}
+
 // ---- conditions ------------------------------------------------------------------------------------------------
 
 static truth of(bool holds) {

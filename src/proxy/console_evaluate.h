@@ -31,10 +31,13 @@ struct console_scope {
 console_value console_evaluate(console_world &, const console_expression &, console_scope *scope);
 console_truth console_condition(console_world &, const console_expression &, console_scope *scope);
 console_type console_result_type(console_world &, const console_expression &, const console_scope *scope);
-// NULL, true or false of a value where a condition stands for one.
+// Of IF and WHILE: what is not known does not hold.
 bool console_holds(console_world &, const console_expression &);
 
-// Runs it. With a problem the rows are of no use. `assigned`: its items assign to variables instead.
+// To a variable that is declared, as a value of its type; else a problem.
+void console_assign(console_world &, const std::string &name, console_value &&);
+
+// Runs it. With a problem the rows are of no use. Items that assign do so row by row.
 console_relation console_run_query(console_world &, const console_query &, const console_scope *outer = nullptr);
 // The first query's rows go to a #table ("": they do not).
 const std::string &console_into(const console_query &);

@@ -127,6 +127,6 @@ void console_run_call(console_run &r, const console_statement &st) {
     if (!console_run_procedure(r, st.name, std::move(given)))
         return console_fail(r, no_procedure, "Could not find stored procedure '" + st.name + "'.");
     if (!st.target.empty())
-        console_set_variable(r, st.target, console_number_value(r.s->console->last_error));
+        console_assign(r.world, st.target, console_number_value(r.s->console->last_error));
     console_failed(r);
 }

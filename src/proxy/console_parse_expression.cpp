@@ -311,39 +311,47 @@ static console_expression read_is_null(console_reader &r, console_expression &&l
     return e;
 }
 
-static console_expression read_predicate(console_reader &r) {
-    if (console_is_word(console_look(r), "EXISTS") && console_is_symbol(console_look(r, 1), '(')) {
-        r.at += 2;
-        console_expression e;
-        e.kind = kind_t::operation;
-        e.op = op_t::exists;
-        e.query = std::make_shared<console_query>(console_read_query(r));
-        console_expect_symbol(r, ')');
+static console_expression read_exists(console_reader &r) {
+    r.at += 2;
+    console_expression e;
+    e.kind = kind_t::operation;
+    e.op = op_t::exists;
+    e.query = std::make_shared<console_query>(console_read_query(r));
+    console_expect_symbol(r, ')');
+    return e;
+}
+
+// LIKE, IN or BETWEEN, maybe behind NOT.
+static console_expression read_word_operator(console_reader &r, console_expression &&left) {
+    static constexpr struct {
+        const char *word;
+        op_t op;
+        void (*read)(console_reader &, console_expression &);
+    } operators[] = {
+        {"LIKE", op_t::like, read_like}, {"IN", op_t::in, read_in}, {"BETWEEN", op_t::between, read_between}};
+    bool negated = console_take_word(r, "NOT");
+    for (const auto &o : operators) {
+        if (!console_take_word(r, o.word))
+            continue;
+        console_expression e = operation(o.op, std::move(left));
+        e.negated = negated;
+        o.read(r, e);
         return e;
     }
+    r.good = r.good && !negated;
+    return std::move(left);
+}
+
+static console_expression read_predicate(console_reader &r) {
+    if (console_is_word(console_look(r), "EXISTS") && console_is_symbol(console_look(r, 1), '('))
+        return read_exists(r);
     console_expression left = read_sum(r);
     op_t op = op_t::equal;
     if (r.good && take_compare(r, op))
         return operation(op, std::move(left), read_sum(r));
     if (console_take_word(r, "IS"))
         return read_is_null(r, std::move(left));
-    bool negated = console_take_word(r, "NOT");
-    using reader_t = void (*)(console_reader &, console_expression &);
-    reader_t read = nullptr;
-    if (console_take_word(r, "LIKE"))
-        op = op_t::like, read = read_like;
-    else if (console_take_word(r, "IN"))
-        op = op_t::in, read = read_in;
-    else if (console_take_word(r, "BETWEEN"))
-        op = op_t::between, read = read_between;
-    if (read == nullptr) {
-        r.good = r.good && !negated;
-        return left;
-    }
-    console_expression e = operation(op, std::move(left));
-    e.negated = negated;
-    read(r, e);
-    return e;
+    return read_word_operator(r, std::move(left));
 }
 
 static console_expression read_not(console_reader &r) {

@@ -14,11 +14,6 @@ static constexpr int32_t counts_differ = 205;
 static constexpr int32_t no_such_place = 108;
 static constexpr int32_t not_here = 50007;
 
-// A row with the values that it is sorted by.
-struct sorted_tuple {
-    console_tuple values, keys;
-};
-
 struct query_run {
     console_world &w;
     const console_query &query;
@@ -71,6 +66,8 @@ static console_tuple values_of(query_run &q, const console_select &s) {
             add_star_values(q, item, row);
         else
             row.push_back(console_evaluate(q.w, item.value, &q.scope));
+        if (item.assigns)
+            console_assign(q.w, item.name, console_value(row.back()));
     }
     return row;
 }

@@ -63,7 +63,6 @@ bool console_drop_table(console_session &, const std::string &lower); // false: 
 void console_run_into(console_run &, const std::string &name, console_relation &&);
 // SELECT @x = ...
 void console_run_select_assign(console_run &, const console_query &);
-void console_set_variable(console_run &, const std::string &name, console_value &&);
 // NVARCHAR(10) of a parameter or variable that is not declared: after its value.
 console_type console_type_of_value(const console_value &);
 

@@ -5,9 +5,9 @@
 #include "proxy/console_evaluate.h"
 #include "proxy/console_run.h"
 
-static constexpr int32_t no_variable = 137, no_object = 208, columns_differ = 213, no_column = 207, exists = 2714,
-                         cannot_drop = 3701, assigns_and_gives = 141, too_much = 50007;
-static constexpr uint16_t command_insert = 0xc3, command_delete = 0xc4, command_update = 0xc5;
+static constexpr int32_t no_object = 208, columns_differ = 213, no_column = 207, exists = 2714, cannot_drop = 3701,
+                         assigns_and_gives = 141, too_much = 50007;
+static constexpr uint16_t command_select = 0xc1, command_insert = 0xc3, command_delete = 0xc4, command_update = 0xc5;
 
 static std::string lower(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
@@ -26,15 +26,6 @@ console_type console_type_of_value(const console_value &v) {
     }
 }
 
-void console_set_variable(console_run &r, const std::string &name, console_value &&v) {
-    auto found = r.world.variables.find(name);
-    if (found == r.world.variables.end()) {
-        console_fail_with(r.world, no_variable, "Must declare the scalar variable \"" + name + "\".");
-        return;
-    }
-    found->second.value = console_convert(std::move(v), found->second.type, r.world.problem);
-}
-
 // A table variable is a #table of the session, until the next text that declares it.
 static void declare_table(console_run &r, const console_statement &st) {
     console_drop_table(*r.s->console, lower(st.name));
@@ -49,28 +40,24 @@ void console_run_declare(console_run &r, const console_statement &st) {
             return console_fail(r, too_much, "tdsbouncer: this asks too much of the console");
         r.world.variables[st.items[i].name] = {st.columns[i].type, {}};
         if (st.items[i].assigns)
-            console_set_variable(r, st.items[i].name, console_evaluate(r.world, st.items[i].value, nullptr));
+            console_assign(r.world, st.items[i].name, console_evaluate(r.world, st.items[i].value, nullptr));
     }
     console_failed(r);
 }
 
 void console_run_assign(console_run &r, const console_statement &st) {
     console_value v = console_evaluate(r.world, st.items[0].value, nullptr);
-    console_set_variable(r, st.items[0].name, std::move(v));
+    console_assign(r.world, st.items[0].name, std::move(v));
     console_failed(r);
 }
 
-// The last row's values stay; without any row those from before.
 void console_run_select_assign(console_run &r, const console_query &query) {
-    console_relation all = console_run_query(r.world, query);
     const auto &items = query.selects[0].items;
-    bool only = std::all_of(items.begin(), items.end(), [](const console_item &item) { return item.assigns; });
-    if (!only)
-        console_fail_with(r.world, assigns_and_gives, "A SELECT that assigns must not give rows.");
-    for (size_t i = 0; only && !all.rows.empty() && i < items.size(); ++i)
-        console_set_variable(r, items[i].name, std::move(all.rows.back()[i]));
+    if (!std::all_of(items.begin(), items.end(), [](const console_item &item) { return item.assigns; }))
+        return console_fail(r, assigns_and_gives, "A SELECT that assigns must not give rows.");
+    console_relation all = console_run_query(r.world, query);
     if (!console_failed(r))
-        console_count(r, 0xc1, all.rows.size());
+        console_count(r, command_select, all.rows.size());
 }
 
 // ---- #tables ---------------------------------------------------------------------------------------------------
@@ -137,7 +124,7 @@ void console_run_create(console_run &r, const console_statement &st) {
 void console_run_into(console_run &r, const std::string &name, console_relation &&relation) {
     uint64_t rows = relation.rows.size();
     if (make_table(r, name, std::move(relation)))
-        console_count(r, 0xc1, rows);
+        console_count(r, command_select, rows);
 }
 
 void console_run_drop(console_run &r, const console_statement &st) {

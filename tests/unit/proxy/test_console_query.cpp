@@ -376,6 +376,23 @@ static void types(void **) {
     }
 }
 
+// Row by row, one item after another.
+static void assignments(void **) {
+    world_of_test t;
+    assert_int_equal(run(t.w, "SELECT @n = @n + i, @s = @s + ISNULL(t, '-') FROM #a").rows.size(), 3);
+    assert_int_equal(t.w.variables["@N"].value.number, 10);
+    assert_string_equal(t.w.variables["@S"].value.text.c_str(), "it'sxy-");
+    (void)run(t.w, "SELECT @n = 7 FROM #none");
+    assert_int_equal(t.w.variables["@N"].value.number, 10);
+    (void)run(t.w, "SELECT @n = COUNT(*) FROM #none");
+    assert_true(t.w.problem.number == 0 && t.w.variables["@N"].value.number == 0);
+    (void)run(t.w, "SELECT @n = 'x'");
+    assert_int_equal(t.w.problem.number, 245);
+    t.w.problem = {};
+    (void)run(t.w, "SELECT @other = 1");
+    assert_int_equal(t.w.problem.number, 137);
+}
+
 // A request that asks too much gets an error, soon, whatever it asks too much of.
 static void budgets(void **) {
     static constexpr const char *all[] = {
@@ -429,7 +446,8 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(values),          cmocka_unit_test(conditions),  cmocka_unit_test(joins),
         cmocka_unit_test(groups_and_sets), cmocka_unit_test(the_catalog), cmocka_unit_test(whole_tables),
-        cmocka_unit_test(types),           cmocka_unit_test(budgets),     cmocka_unit_test(any_query),
+        cmocka_unit_test(types),           cmocka_unit_test(assignments), cmocka_unit_test(budgets),
+        cmocka_unit_test(any_query),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
