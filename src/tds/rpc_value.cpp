@@ -41,8 +41,8 @@ static uint64_t take_number(value_reader &r, size_t bytes) {
 }
 
 static bool is_text(uint8_t type) {
-    return type == 0xe7 || type == 0xef || type == 0x63 || type == 0xa7 || type == 0xaf || type == 0x27 || type == 0x2f ||
-           type == 0x23;
+    return type == 0xe7 || type == 0xef || type == 0x63 || type == 0xa7 || type == 0xaf || type == 0x27 ||
+           type == 0x2f || type == 0x23;
 }
 
 static bool is_wide(uint8_t type) {
