@@ -53,6 +53,7 @@ What `t` makes (all return objects of this package; every process has .pid .runn
                                             .rpc(name or ProcID, *parameters) .tran(TRAN_BEGIN) .send(sql) .attention()
                                             .receive() .session .socket .close(); status=STATUS_RESET on any request
     t.driver(name, target, scenario, encrypt=, **options)   a real driver (tests/clients): .rc .out .error
+    ToolsService(t.folder)                  the back end of Azure Data Studio, as its windows drive it: toolsservice.py
     Play(t, name, target, [Plan(1), ...])   a real driver that plays the test's own plan: plan.py
     t.process(argv)                         anything else
     t.certificate()                         (cert file, key file) for localhost, self-signed
