@@ -152,7 +152,13 @@ static void forget_pins(client_session *s, uint8_t bits) {
     s->talk->shared->track.transaction = transaction;
 }
 
-// An open transaction is rolled back by a statement first: Babelfish loses its way else.
+// Babelfish's reset ends a transaction but not its count: what is written from then on is never committed, and ROLLBACK
+// is an error. In session mode nobody knows whether there is one, where the server does not tell.
+static bool transaction_may_be_open(const client_session *s) {
+    return sharing(s) ? s->talk->shared->track.transaction : server_task_silent(s->server);
+}
+
+// Such a transaction is rolled back by a statement first.
 static step start_client_reset(client_session *s, uint8_t bits, bool transaction) {
     server_conn *c = s->server;
     session_move(s, session_state::connecting);
@@ -173,7 +179,7 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
         d.reset_ack = d.reset_done = true;
         return step::go_on;
     }
-    bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
+    bool transaction = (bits & tds_status_reset) && transaction_may_be_open(s);
     reset_session(s, bits);
     forget_pins(s, bits);
     if (same_baseline(s) && !transaction) {
