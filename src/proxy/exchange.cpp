@@ -161,6 +161,7 @@ static bool transaction_may_be_open(const client_session *s) {
 // Such a transaction is rolled back by a statement first.
 static step start_client_reset(client_session *s, uint8_t bits, bool transaction) {
     server_conn *c = s->server;
+    s->need = session_need::request; // on the connection of its own login it has asked for none before
     session_move(s, session_state::connecting);
     c->client_resets = true;
     c->client_reset_bits = bits;

@@ -199,6 +199,23 @@ def test_a_reset_ends_a_transaction(t, mode, tds):
 
 
 @timeout(60)
+@cases(silent=[0, 1])
+def test_a_reset_that_comes_in_pieces(t, silent):
+    """On the connection of its own login, while a batch of the proxy's runs for it: what came of the request meanwhile was
+    taken for bytes of the login, and ended the session."""
+    server = t.sqlserver(args=["--database", OTHER])
+    server.set("silent-transactions", silent)
+    proxy = t.proxy([t.bucket("b1", server, 1, health_probe="off")], proxy={"pool_mode": "session"})
+    wire = Wire(proxy.port, Kind(server.user, server.database, password=server.password))
+    wire.ask(f"USE {OTHER}; SET LANGUAGE Deutsch")
+    raw = wire.batch("SELECT DB_NAME() AS d, @@LANGUAGE AS l", STATUS_RESET)
+    for i in range(len(raw)):
+        wire.write(raw[i:i + 1])
+    assert wire.taken_apart(wire.receive()).rows == [[server.database, "us_english"]]
+    wire.close()
+
+
+@timeout(60)
 @cases(mode=["session", "transaction"], tds=["7.4", "7.1"])
 def test_a_level_is_taken_back(t, mode, tds):
     """Babelfish sets the isolation level only ahead of what reads: at TDS 7.1 the proxy looked first whether there had been
