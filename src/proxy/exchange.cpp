@@ -152,9 +152,16 @@ static void forget_pins(client_session *s, uint8_t bits) {
     track_reset(s->talk->shared->track, bits & tds_status_reset_skip_tran);
 }
 
-// An open transaction is rolled back by a statement first: Babelfish loses its way else.
+// Babelfish's reset ends a transaction but not its count: what is written from then on is never committed, and ROLLBACK
+// is an error. In session mode nobody knows whether there is one, where the server does not tell.
+static bool transaction_may_be_open(const client_session *s) {
+    return sharing(s) ? s->talk->shared->track.transaction : server_task_silent(s->server);
+}
+
+// Such a transaction is rolled back by a statement first.
 static step start_client_reset(client_session *s, uint8_t bits, bool transaction) {
     server_conn *c = s->server;
+    s->need = session_need::request; // on the connection of its own login it has asked for none before
     session_move(s, session_state::connecting);
     c->client_resets = true;
     c->client_reset_bits = bits;
@@ -173,7 +180,7 @@ static step apply_reset(client_session *s, uint8_t bits, uint8_t &forward) {
         d.reset_ack = d.reset_done = true;
         return step::go_on;
     }
-    bool transaction = sharing(s) && (bits & tds_status_reset) && s->talk->shared->track.transaction;
+    bool transaction = (bits & tds_status_reset) && transaction_may_be_open(s);
     bool passes = same_baseline(s) && !transaction;
     if (!passes && (bits & tds_status_reset))
         ended_by_reset(s);

@@ -43,16 +43,16 @@ static std::string roll_back_batch(const server_conn *c) {
 }
 
 // The bit takes the session back to its login's state, on SQL Server the database too; Babelfish leaves that alone. The
-// isolation level survives everywhere.
+// isolation level survives everywhere; Babelfish sets it only ahead of what reads.
 static std::string reset_batch(const server_conn *c) {
-    std::string sql;
+    std::string sql = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
     if (!tds_version_is_wide(c->version))
-        sql.append("IF OBJECT_ID('tempdb..")
+        sql.append(";IF OBJECT_ID('tempdb..")
             .append(proof_of_reset)
-            .append("') IS NOT NULL RAISERROR('not reset', 16, 1);");
+            .append("') IS NOT NULL RAISERROR('not reset', 16, 1)");
     if (c->walker.session.database != c->baseline->database)
-        sql.append("USE ").append(tds_quote_name(c->baseline->database)).append(";");
-    return sql.append("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        sql.append(";USE ").append(tds_quote_name(c->baseline->database));
+    return sql;
 }
 
 static std::string client_reset_batch(const tds_session_state &to) {
@@ -178,9 +178,17 @@ bool server_task_announces(const server_conn *c) {
     return tds_version_is_wide(c->version) && c->bucket->announces[announced_class(c->version)] == announcing::yes;
 }
 
-bool server_task_inner_outlives(const server_conn *c) {
+static bool any_version_is(const server_conn *c, announcing wanted) {
     const auto &known = c->bucket->announces;
-    return std::find(std::begin(known), std::end(known), announcing::yes) == std::end(known);
+    return std::find(std::begin(known), std::end(known), wanted) != std::end(known);
+}
+
+bool server_task_silent(const server_conn *c) {
+    return any_version_is(c, announcing::no);
+}
+
+bool server_task_inner_outlives(const server_conn *c) {
+    return !any_version_is(c, announcing::yes);
 }
 
 // ---- after a client --------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ void server_task_overdue(server_conn *);
 // Whether it announces transactions begun in SQL text; a server at this TDS version, from 7.2 on.
 bool server_task_announces(const server_conn *);
 announcing server_task_announcing(const proxy_bucket *, uint32_t version);
+// Whether it is known to be a server that does not, whatever the TDS version of this connection.
+bool server_task_silent(const server_conn *);
 // Whether what a text run by an RPC sets may outlive the call, as with Babelfish: so with those that announce nothing.
 bool server_task_inner_outlives(const server_conn *);
 // Whether nobody has asked this server yet, at this TDS version, if it announces transactions begun in SQL text.

@@ -177,6 +177,8 @@ struct engine_options {
     bool no_useroptions = false;         // as Babelfish: DBCC USEROPTIONS is an error
     bool reset_keeps_context = false;    // as Babelfish: CONTEXT_INFO and SESSION_CONTEXT
     bool language_alone = false;         // as Babelfish: SET LANGUAGE leaves DATEFORMAT and DATEFIRST as they are
+    bool isolation_first = false;        // as Babelfish: the level is not set behind a query of the same batch
+    bool reset_keeps_count = false;      // as Babelfish: @@TRANCOUNT, of a transaction that a reset ends
 };
 
 // A login that authenticates with a password.

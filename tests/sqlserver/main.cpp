@@ -50,6 +50,8 @@ const char usage[] =
     "  --prepare-tells-columns  as Babelfish: sp_prepare tells the columns of the result unasked\n"
     "  --no-useroptions         as Babelfish: DBCC USEROPTIONS is an error\n"
     "  --reset-keeps-context    as Babelfish: a reset leaves CONTEXT_INFO and SESSION_CONTEXT\n"
+    "  --isolation-first        as Babelfish: the isolation level is not set behind a query of the same batch\n"
+    "  --reset-keeps-count      as Babelfish: a reset in a transaction leaves @@TRANCOUNT, and nothing is committed\n"
     "  --fail-reset             a reset is answered with 18056, severity 20, and ends the connection\n"
     "  --reuse-handles          numbers of prepared statements are given out again after sp_unprepare\n"
     "  --route HOST:PORT|off    a login that succeeds is routed there (ENVCHANGE 20 behind LOGINACK)\n"

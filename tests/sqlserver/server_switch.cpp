@@ -48,6 +48,8 @@ const engine_switch engine_switches[] = {
     {"prepare-tells-columns", &engine_options::prepare_tells_columns, true},
     {"no-useroptions", &engine_options::no_useroptions, true},
     {"reset-keeps-context", &engine_options::reset_keeps_context, true},
+    {"isolation-first", &engine_options::isolation_first, true},
+    {"reset-keeps-count", &engine_options::reset_keeps_count, true},
     {"language-alone", &engine_options::language_alone, true},
     {"fail-reset", &engine_options::fail_reset, true},
     {"strict-descriptors", &engine_options::strict_descriptors, true},

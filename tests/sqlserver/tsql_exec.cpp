@@ -422,6 +422,7 @@ flow run_stmt(frame &f, const stmt &s) {
     }
     try {
         perhaps_deadlock(f, s);
+        f.has_read |= s.kind == stmt_kind::select || s.kind == stmt_kind::if_;
         flow r = run_kind(f, s);
         if (!keeps_error(s.kind))
             f.s->last_error = 0;

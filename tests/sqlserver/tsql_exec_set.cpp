@@ -70,9 +70,13 @@ static void set_date_format(frame &f, const std::string &name) {
 }
 
 static void set_isolation(frame &f, const std::string &words) {
+    int32_t level = f.s->isolation;
     for (int32_t i = 1; i <= 5; i++)
         if (words == isolation_names[i])
-            f.s->isolation = i;
+            level = i;
+    if (f.has_read && f.s->eng->options.isolation_first && level != f.s->isolation)
+        fail(33557097, 16, 1, "SET TRANSACTION ISOLATION failed, transaction aborted");
+    f.s->isolation = level;
 }
 
 static void set_deadlock_priority(set_options &o, const std::string &word) {

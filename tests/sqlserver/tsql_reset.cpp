@@ -55,8 +55,13 @@ void roll_back(session *s, host &h) {
     bool &announce = s->eng->options.announce_text_transactions;
     bool before = announce;
     announce = false;
+    bool open = s->trancount > 0;
     tran_rollback_all(f, true);
     announce = before;
+    if (open && s->eng->options.reset_keeps_count) {
+        s->trancount = 1;
+        s->hollow = true;
+    }
 }
 
 } // namespace

@@ -111,6 +111,7 @@ struct session {
     bool write_open = false;  // SQLite has a transaction
     bool doomed = false;      // XACT_STATE() = -1
     bool silent_tran = false; // begun by text while text transactions are not announced
+    bool hollow = false;      // reset_keeps_count: nothing is behind it until something is written
     std::vector<savepoint> savepoints;
     std::map<std::string, object_ptr> temps, temps_at_begin; // lower #name
     std::map<std::string, catalog_ptr> dirty;                // databases whose objects this transaction changed
@@ -173,6 +174,7 @@ struct frame {
     int32_t procedure_id = 0;
     bool in_proc = false; // DONEINPROC
     bool keeps_temps = false;
+    bool has_read = false; // a query of this text has run
     std::optional<int64_t> scope_identity;
     int32_t return_status = 0;
     std::optional<sql_error> caught; // in a CATCH block

@@ -51,6 +51,7 @@ static void end_tran(frame &f, env how, bool by_text) {
     session *s = f.s;
     uint64_t id = s->tran_id;
     s->trancount = 0;
+    s->hollow = false;
     s->tran_name.clear();
     s->silent_tran = false;
     s->tran_id = 0;
@@ -114,7 +115,7 @@ static void rollback_to(frame &f, size_t index) {
 
 void tran_rollback(frame &f, const std::string &name, bool by_text) {
     session *s = f.s;
-    if (s->trancount == 0)
+    if (s->trancount == 0 || (s->hollow && s->trancount == 1 && !s->write_open))
         fail(3903, 16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.");
     if (!name.empty() && !same_name(name, s->tran_name)) {
         if (s->doomed)

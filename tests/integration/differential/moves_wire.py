@@ -4,7 +4,7 @@ from harness.tds_tokens import TDS72
 from .moves_options import LOOKS
 from .moves_values import EVERYTHING
 from .steps import ENDS, EXECUTE_SQL, ORDERLY, Attention, Batch, BulkData, Call, Cancel, Ignored, Leave, Overtaken
-from .without import EMPTY_BULK
+from .without import OLD_BULK
 
 WAIT = "WAITFOR DELAY '00:00:30'"
 LONG_TEXT = 70000  # characters: more than 64 KiB in UTF-16
@@ -94,14 +94,14 @@ def slow_request(g):
 
 def bulk_load(g):
     """INSERT BULK, its rows, and a look; or something else instead of the rows."""
-    if g.db != g.home:
+    if g.db != g.home or (OLD_BULK in g.without and not g.modern):
         return False
     g.batch(f"INSERT BULK {g.table} ([n] int)")
     how = g.pick("rows", "rows", "rows", "many rows", "taken back", "other")
     if how == "taken back" and ignored.__name__ in g.without:
         how = "other"
     if how in ("rows", "many rows"):
-        count = g.pick(1 if EMPTY_BULK in g.without else 0, 1, 5) if how == "rows" else 15000  # more than 64 KiB
+        count = g.pick(0, 1, 5) if how == "rows" else 15000  # more than 64 KiB
         g.add(BulkData([g.chance.randrange(1000) for _ in range(count)]))
     elif how == "taken back":
         g.add(BulkData([1, 2, 3], ignored=True))
