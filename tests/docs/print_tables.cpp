@@ -117,7 +117,8 @@ std::string console_table() {
 }
 
 std::string console_columns() {
-    constexpr const char *types[] = {"nvarchar", "int", "bigint"};
+    constexpr const char *types[] = {"varbinary", "nvarchar", "uniqueidentifier", "bit",   "tinyint",
+                                     "smallint",  "int",      "bigint",           "float", "datetime"};
     std::string text;
     for (const console_command &c : console_commands()) {
         if (c.columns.empty())
