@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "proxy/console.h"
+#include "proxy/console/console.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/login_io.h"

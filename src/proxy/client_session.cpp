@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "proxy/attach.h"
 #include "proxy/authenticate.h"
-#include "proxy/console.h"
+#include "proxy/console/console.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
 #include "proxy/login_io.h"

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/authenticate.h"
-#include "proxy/console.h"
+#include "proxy/console/console.h"
 #include "proxy/login_record.h"
 #include "proxy/passthrough.h"
 #include "proxy/pools.h"

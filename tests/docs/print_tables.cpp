@@ -6,7 +6,7 @@
 #include "base/error_table.h"
 #include "base/metric_table.h"
 #include "config/option_table.h"
-#include "proxy/console_commands.h"
+#include "proxy/console/commands.h"
 
 #include <cstdio>
 #include <cstring>

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "proxy/console_commands.h"
-#include "proxy/console_evaluate.h"
-#include "proxy/console_parse.h"
+#include "proxy/console/commands.h"
+#include "proxy/console/evaluate.h"
+#include "proxy/console/parse.h"
 
 static void require(bool condition) {
     if (!condition)

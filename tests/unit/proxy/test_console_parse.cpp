@@ -2,8 +2,8 @@
 #include <fstream>
 #include <random>
 
-#include "proxy/console_commands.h"
-#include "proxy/console_parse.h"
+#include "proxy/console/commands.h"
+#include "proxy/console/parse.h"
 #include "tds/utf16.h"
 
 #include "cmocka_cpp.h" // last: it defines fail()

@@ -2,11 +2,11 @@
 // tools ask, and what a request may cost.
 #include <random>
 
-#include "proxy/console_catalog.h"
-#include "proxy/console_commands.h"
-#include "proxy/console_evaluate.h"
-#include "proxy/console_parse.h"
-#include "proxy/console_procedures.h"
+#include "proxy/console/catalog.h"
+#include "proxy/console/commands.h"
+#include "proxy/console/evaluate.h"
+#include "proxy/console/parse.h"
+#include "proxy/console/procedures.h"
 
 #include "cmocka_cpp.h" // last: it defines fail()
 
