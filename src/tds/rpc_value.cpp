@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 
+#include "tds/byte_reader.h"
 #include "tds/bytes.h"
 #include "tds/coltype.h"
 #include "tds/login7.h"
@@ -12,33 +13,6 @@ using kind_t = tds_rpc_value::kind_t;
 
 static constexpr uint8_t status_output = 0x01, status_encrypted = 0x08;
 static constexpr size_t collation_size = 5;
-
-// What is left; not `good` once it was asked for more than that.
-struct value_reader {
-    std::span<const uint8_t> rest;
-    uint32_t version;
-    bool good = true;
-};
-
-static std::span<const uint8_t> take(value_reader &r, size_t n) {
-    r.good = r.good && n <= r.rest.size();
-    if (!r.good)
-        return {};
-    auto taken = r.rest.first(n);
-    r.rest = r.rest.subspan(n);
-    return taken;
-}
-
-static uint64_t number_of(std::span<const uint8_t> bytes) {
-    uint64_t n = 0;
-    for (size_t i = bytes.size(); i-- > 0;)
-        n = n << 8 | bytes[i];
-    return n;
-}
-
-static uint64_t take_number(value_reader &r, size_t bytes) {
-    return number_of(take(r, bytes));
-}
 
 static bool is_text(uint8_t type) {
     return type == 0xe7 || type == 0xef || type == 0x63 || type == 0xa7 || type == 0xaf || type == 0x27 ||
@@ -67,23 +41,23 @@ struct value_type {
     bool plp = false;
 };
 
-static bool take_type(value_reader &r, value_type &t) {
-    t.id = static_cast<uint8_t>(take_number(r, 1));
+static bool take_type(byte_reader &r, uint32_t version, value_type &t) {
+    t.id = take_u8(r);
     const tds_coltype *known = tds_coltype_find(t.id);
     if (!r.good || known == nullptr)
         return false;
-    size_t collation = r.version == tds_7_0 ? 0 : collation_size;
+    size_t collation = version == tds_7_0 ? 0 : collation_size;
     switch (known->marker) {
     case tds_marker::none: break;
     case tds_marker::one: take(r, 1); break;
     case tds_marker::two:
     case tds_marker::two_collated:
-        t.plp = take_number(r, 2) == tds_length_max_marker && known->may_be_max;
+        t.plp = take_u16(r) == tds_length_max_marker && known->may_be_max;
         take(r, known->marker == tds_marker::two_collated ? collation : 0);
         break;
     case tds_marker::three:
         take(r, 2);
-        t.scale = static_cast<uint8_t>(take_number(r, 1));
+        t.scale = take_u8(r);
         break;
     case tds_marker::four: take(r, 4); break;
     case tds_marker::four_collated: take(r, 4 + collation); break;
@@ -94,28 +68,28 @@ static bool take_type(value_reader &r, value_type &t) {
 
 // ---- the bytes of the value ------------------------------------------------------------------------------------
 
-static bool take_chunks(value_reader &r, std::vector<uint8_t> &bytes, bool &null) {
-    null = take_number(r, 8) == UINT64_MAX;
-    for (uint64_t n = null ? 0 : take_number(r, 4); r.good && n > 0; n = take_number(r, 4)) {
-        auto chunk = take(r, static_cast<size_t>(n));
+static bool take_chunks(byte_reader &r, std::vector<uint8_t> &bytes, bool &null) {
+    null = take_u64(r) == UINT64_MAX;
+    for (size_t n = null ? 0 : take_u32(r); r.good && n > 0; n = take_u32(r)) {
+        auto chunk = take(r, n);
         bytes.insert(bytes.end(), chunk.begin(), chunk.end());
     }
     return r.good;
 }
 
-static bool take_bytes(value_reader &r, const value_type &t, std::vector<uint8_t> &bytes, bool &null) {
+static bool take_bytes(byte_reader &r, const value_type &t, std::vector<uint8_t> &bytes, bool &null) {
     if (t.plp)
         return take_chunks(r, bytes, null);
     tds_value_kind kind = tds_coltype_find(t.id)->value;
     size_t size = tds_value_fixed_size(kind);
     if (kind == tds_value_kind::length_1) {
-        size = static_cast<size_t>(take_number(r, 1));
+        size = take_u8(r);
         null = size == 0 || (is_text(t.id) && size == UINT8_MAX);
     } else if (kind == tds_value_kind::length_2) {
-        size = static_cast<size_t>(take_number(r, 2));
+        size = take_u16(r);
         null = size == UINT16_MAX;
     } else if (kind == tds_value_kind::text) { // without a pointer here
-        size = static_cast<size_t>(take_number(r, 4));
+        size = take_u32(r);
         null = size == UINT32_MAX;
     } else if (size == SIZE_MAX) {
         return false;
@@ -184,14 +158,14 @@ static bool understand(const value_type &t, std::span<const uint8_t> bytes, tds_
     return is_text(t.id);
 }
 
-static bool take_value(value_reader &r, tds_rpc_value &v) {
-    v.name = tds_utf8(take(r, 2 * static_cast<size_t>(take_number(r, 1))));
-    uint64_t status = take_number(r, 1);
+static bool take_value(byte_reader &r, uint32_t version, tds_rpc_value &v) {
+    v.name = tds_utf8(take(r, 2 * take_u8(r)));
+    uint64_t status = take_u8(r);
     v.output = (status & status_output) != 0;
     value_type type;
     std::vector<uint8_t> bytes;
     bool null = false;
-    if ((status & status_encrypted) != 0 || !take_type(r, type) || !take_bytes(r, type, bytes, null))
+    if ((status & status_encrypted) != 0 || !take_type(r, version, type) || !take_bytes(r, type, bytes, null))
         return false;
     return null || understand(type, bytes, v);
 }
@@ -200,10 +174,10 @@ bool tds_rpc_values(std::span<const uint8_t> payload, uint64_t at, uint64_t end,
                     std::vector<tds_rpc_value> &values) {
     if (at > end || end > payload.size())
         return false;
-    value_reader r{payload.subspan(static_cast<size_t>(at), static_cast<size_t>(end - at)), version};
+    byte_reader r{payload.subspan(static_cast<size_t>(at), static_cast<size_t>(end - at))};
     while (!r.rest.empty()) {
         tds_rpc_value v;
-        if (!take_value(r, v))
+        if (!take_value(r, version, v))
             return false;
         values.push_back(std::move(v));
     }

@@ -1,6 +1,6 @@
 #include "tds/small_result.h"
 
-#include "tds/bytes.h"
+#include "tds/byte_reader.h"
 #include "tds/login7.h"
 #include "tds/utf16.h"
 
@@ -8,32 +8,6 @@ static constexpr uint8_t type_nvarchar = 0xe7;
 static constexpr uint16_t no_metadata = 0xffff;
 static constexpr uint16_t flag_encrypted = 0x0800;
 static constexpr uint16_t value_null = 0xffff;
-
-// What is left of a token. All that is taken has been there, or `good` is false and it is zeros.
-struct reader {
-    std::span<const uint8_t> rest;
-    bool good = true;
-};
-
-static std::span<const uint8_t> take(reader &r, size_t n) {
-    static constexpr uint8_t zeros[8] = {};
-    r.good = r.good && n <= r.rest.size();
-    if (!r.good)
-        return std::span(zeros).first(n < sizeof zeros ? n : 0);
-    auto taken = r.rest.first(n);
-    r.rest = r.rest.subspan(n);
-    return taken;
-}
-
-static size_t take_u8(reader &r) {
-    return take(r, 1)[0];
-}
-static uint16_t take_u16(reader &r) {
-    return get_u16le(take(r, 2).data());
-}
-static uint32_t take_u32(reader &r) {
-    return get_u32le(take(r, 4).data());
-}
 
 // The result being read.
 struct result {
@@ -46,7 +20,7 @@ struct result {
 };
 
 // UserType, Flags, TYPE_INFO, name
-static bool read_column(result &k, reader &r) {
+static bool read_column(result &k, byte_reader &r) {
     take(r, tds_version_is_wide(k.version) ? 4 : 2);
     bool plain = (take_u16(r) & flag_encrypted) == 0;
     bool nvarchar = take_u8(r) == type_nvarchar;
@@ -56,7 +30,7 @@ static bool read_column(result &k, reader &r) {
     return r.good && plain && nvarchar;
 }
 
-static bool read_columns(result &k, reader &r) {
+static bool read_columns(result &k, byte_reader &r) {
     uint16_t count = take_u16(r);
     if (count == no_metadata)
         return true;
@@ -70,9 +44,8 @@ static bool read_columns(result &k, reader &r) {
 }
 
 // The value's UTF-16, or nothing for NULL.
-static std::optional<std::vector<uint8_t>> read_plp(reader &r) {
-    uint32_t low = take_u32(r), high = take_u32(r);
-    if ((low & high) == UINT32_MAX)
+static std::optional<std::vector<uint8_t>> read_plp(byte_reader &r) {
+    if (take_u64(r) == UINT64_MAX)
         return std::nullopt;
     std::vector<uint8_t> text;
     for (uint32_t n = take_u32(r); r.good && n > 0; n = take_u32(r)) {
@@ -82,7 +55,7 @@ static std::optional<std::vector<uint8_t>> read_plp(reader &r) {
     return text;
 }
 
-static std::optional<std::string> read_value(reader &r, bool plp) {
+static std::optional<std::string> read_value(byte_reader &r, bool plp) {
     if (plp) {
         auto text = read_plp(r);
         return text ? std::optional(tds_utf8(*text)) : std::nullopt;
@@ -92,7 +65,7 @@ static std::optional<std::string> read_value(reader &r, bool plp) {
 }
 
 // A row that does not fit is left out.
-static bool read_row(result &k, reader &r, bool has_nulls) {
+static bool read_row(result &k, byte_reader &r, bool has_nulls) {
     auto nulls = take(r, has_nulls ? (k.plp.size() + 7) / 8 : 0);
     std::vector<std::optional<std::string>> row(k.plp.size());
     size_t bytes = 0;
@@ -110,7 +83,7 @@ static bool read_row(result &k, reader &r, bool has_nulls) {
 }
 
 static bool read_token(result &k, std::span<const uint8_t> token) {
-    reader r{token.subspan(1)};
+    byte_reader r{token.subspan(1)};
     switch (token[0]) {
     case tds_token_colmetadata: return read_columns(k, r);
     case tds_token_row: return !k.others && read_row(k, r, false) && r.rest.empty();
