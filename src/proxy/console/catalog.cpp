@@ -45,9 +45,8 @@ std::vector<console_shown> console_shown_views() {
         const char *what = strchr(c.words, ' ');
         if (c.columns.empty() || what == nullptr)
             continue;
-        std::string name = ++what;
-        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return tolower(letter); });
-        all.push_back({name, what, &c, id++});
+        ++what;
+        all.push_back({console_lower(what), what, &c, id++});
     }
     return all;
 }
@@ -270,7 +269,7 @@ const console_relation *console_find_view(console_world &w, const std::vector<st
     std::string key;
     for (std::string_view part : {v.database, v.schema, v.name})
         key.append(part).append(".");
-    std::transform(key.begin(), key.end(), key.begin(), [](unsigned char letter) { return tolower(letter); });
+    key = console_lower(key);
     if (auto found = w.seen.find(key); found != w.seen.end())
         return found->second.get();
     console_relation relation;
@@ -285,10 +284,8 @@ const console_relation *console_find_view(console_world &w, const std::vector<st
 }
 
 const console_relation *console_find_table(console_world &w, const std::string &name) {
-    std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char letter) { return tolower(letter); });
     if (w.tables != nullptr)
-        if (auto found = w.tables->find(lower); found != w.tables->end())
+        if (auto found = w.tables->find(console_lower(name)); found != w.tables->end())
             return &found->second;
     console_fail_with(w, no_object, "Invalid object name '" + name + "'.");
     return nullptr;

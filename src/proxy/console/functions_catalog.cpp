@@ -1,5 +1,4 @@
 // Functions about databases, objects, and what the user may do.
-#include <algorithm>
 
 #include <strings.h>
 
@@ -86,9 +85,7 @@ static std::vector<std::string> parts_of(const std::string &name) {
 }
 
 static console_value table_id(const console_world &w, const std::string &name) {
-    std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return tolower(c); });
-    return yes_or_null(w.tables != nullptr && w.tables->contains(lower), -1);
+    return yes_or_null(w.tables != nullptr && w.tables->contains(console_lower(name)), -1);
 }
 
 static console_value object_id(console_world &w, arguments a) {

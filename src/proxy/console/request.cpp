@@ -204,7 +204,7 @@ static void answer_batch(console_run &r, const tds_request_info &info) {
 std::vector<uint8_t> console_answer(client_session *s, uint8_t type) {
     std::vector<uint8_t> tokens;
     console_run r = console_run_begin(s, tokens);
-    uint8_t reset_bits = s->console->status & (tds_status_reset | tds_status_reset_skip_tran);
+    uint8_t reset_bits = s->console->status & tds_status_resets;
     if (reset_bits != 0) {
         reset(*s->console, (reset_bits & tds_status_reset_skip_tran) != 0);
         tds_put_reset_done(tokens);

@@ -9,12 +9,6 @@ static constexpr int32_t no_object = 208, columns_differ = 213, no_column = 207,
                          assigns_and_gives = 141, too_much = 50007;
 static constexpr uint16_t command_select = 0xc1, command_insert = 0xc3, command_delete = 0xc4, command_update = 0xc5;
 
-static std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(tolower(c)); });
-    return text;
-}
-
 // ---- variables -------------------------------------------------------------------------------------------------
 
 console_type console_type_of_value(const console_value &v) {
@@ -28,7 +22,7 @@ console_type console_type_of_value(const console_value &v) {
 
 // A table variable is a #table of the session, until the next text that declares it.
 static void declare_table(console_run &r, const console_statement &st) {
-    console_drop_table(*r.s->console, lower(st.name));
+    console_drop_table(*r.s->console, console_lower(st.name));
     console_run_create(r, st);
 }
 
@@ -84,7 +78,7 @@ bool console_drop_table(console_session &c, const std::string &name) {
 }
 
 static console_relation *find_table(console_run &r, const std::string &name) {
-    auto found = r.s->console->tables.find(lower(name));
+    auto found = r.s->console->tables.find(console_lower(name));
     if (found != r.s->console->tables.end())
         return &found->second;
     console_fail(r, no_object, "Invalid object name '" + name + "'.");
@@ -97,7 +91,7 @@ static bool make_table(console_run &r, const std::string &name, console_relation
     bool large = c.tables.size() >= console_tables_max || relation.rows.size() > console_table_rows_max ||
                  relation.fields.size() > console_table_columns_max ||
                  c.tables_bytes + bytes > console_tables_bytes_max;
-    if (c.tables.contains(lower(name))) {
+    if (c.tables.contains(console_lower(name))) {
         console_fail(r, exists, "There is already an object named '" + name + "' in the database.");
         return false;
     }
@@ -106,7 +100,7 @@ static bool make_table(console_run &r, const std::string &name, console_relation
         return false;
     }
     c.tables_bytes += bytes;
-    c.tables.emplace(lower(name), std::move(relation));
+    c.tables.emplace(console_lower(name), std::move(relation));
     return true;
 }
 
@@ -129,7 +123,7 @@ void console_run_into(console_run &r, const std::string &name, console_relation 
 
 void console_run_drop(console_run &r, const console_statement &st) {
     for (const std::string &name : st.names)
-        if (!console_drop_table(*r.s->console, lower(name)) && !st.if_exists)
+        if (!console_drop_table(*r.s->console, console_lower(name)) && !st.if_exists)
             return console_fail(r, cannot_drop,
                                 "Cannot drop the table '" + name +
                                     "', because it does not exist or you do not have permission.");
@@ -140,8 +134,9 @@ void console_run_drop(console_run &r, const console_statement &st) {
 static bool places_of(console_run &r, const console_relation &table, const console_statement &st, size_t count,
                       std::vector<size_t> &places) {
     for (const std::string &name : st.names) {
-        auto found = std::find_if(table.fields.begin(), table.fields.end(),
-                                  [&name](const console_field &f) { return lower(f.name) == lower(name); });
+        auto found = std::find_if(table.fields.begin(), table.fields.end(), [&name](const console_field &f) {
+            return console_lower(f.name) == console_lower(name);
+        });
         if (found == table.fields.end()) {
             console_fail(r, no_column, "Invalid column name '" + name + "'.");
             return false;

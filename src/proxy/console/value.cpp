@@ -358,6 +358,12 @@ static char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+std::string console_lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), lower);
+    return out;
+}
+
 static bool in_set(char c, std::string_view set) {
     bool inverted = set.starts_with('^');
     set.remove_prefix(inverted);

@@ -55,6 +55,8 @@ int console_compare(const console_value &, const console_value &, console_proble
 console_value console_arithmetic(char operation, const console_value &, const console_value &, console_problem &);
 // The pattern's % _ [a-z] [^a-z]; `escape`: 0 for none. Letters of any case.
 bool console_like(std::string_view text, std::string_view pattern, char escape);
+// ASCII letters in lower case: names are the same in any.
+std::string console_lower(std::string_view);
 // As text, whatever it is; of NULL none.
 std::string console_spell(const console_value &);
 
