@@ -44,8 +44,6 @@ std::span<const uint8_t> ended_place(client_session *s, std::span<const uint8_t>
 
 void ended_tell(client_session *s, std::vector<uint8_t> &tokens) {
     dialogue &d = *s->talk;
-    if (!d.ended_named)
-        return;
     tds_notice notice;
     notice.number = 3926;
     notice.severity = 10;

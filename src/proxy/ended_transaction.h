@@ -21,5 +21,5 @@ void ended_by_reset(client_session *);
 // Only the beginning of the first request behind the reset can be otherwise (dialogue.ended_due).
 [[nodiscard]] std::span<const uint8_t> ended_place(client_session *, std::span<const uint8_t> payload,
                                                    std::vector<uint8_t> &changed);
-// What the answer begins with, if the request named it.
+// The request named it (dialogue.ended_named): what its answer begins with.
 void ended_tell(client_session *, std::vector<uint8_t> &tokens);

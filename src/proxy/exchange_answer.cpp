@@ -138,6 +138,8 @@ static void begin_answer(client_session *s, std::vector<uint8_t> &out) {
     if (d.awaiting && d.reset_ack)
         tds_writer_put(d.to_client, reset_acknowledged, tds_write::hold, out);
     d.reset_ack = false;
+    if (!d.ended_named)
+        return;
     std::vector<uint8_t> over;
     ended_tell(s, over);
     tds_writer_put(d.to_client, over, tds_write::hold, out);
