@@ -92,12 +92,12 @@ static void set_pins(client_session *s, pin_set now, uint8_t request) {
     sh.pins = now;
 }
 
+static constexpr tsql_state beyond_any_reset = tsql_app_role | tsql_impersonation | tsql_bound_session;
+
 // State that no reset takes back: the connection is not used again. On servers that are silent about transactions
 // (Babelfish, at any version) a reset leaves more behind than elsewhere.
-static constexpr tsql_state never = tsql_app_role | tsql_impersonation | tsql_bound_session;
-
 static bool beyond_reset(const server_conn *c, const session_track &t) {
-    return (track_state(t) & never) != 0 || (track_state(t) != 0 && server_task_inner_outlives(c));
+    return (track_state(t) & beyond_any_reset) != 0 || (track_state(t) != 0 && server_task_inner_outlives(c));
 }
 
 bool sharing_resets_elsewhere(client_session *s) {
@@ -105,7 +105,7 @@ bool sharing_resets_elsewhere(client_session *s) {
     if (!beyond_reset(s->server, t))
         return false;
     s->server->unpoolable = true;
-    return !t.level_unknown || (track_state(t) & never) != 0;
+    return !t.level_unknown || (track_state(t) & beyond_any_reset) != 0;
 }
 
 void sharing_unpin(client_session *s) {
