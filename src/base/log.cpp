@@ -14,7 +14,6 @@ static constexpr spdlog::level::level_enum spdlog_levels[] = {spdlog::level::deb
                                                               spdlog::level::warn, spdlog::level::err};
 
 struct log_state {
-    std::atomic<log_level> level{log_level::info};
     std::atomic<bool> json{false};
     std::mutex lock; // of instance
     std::string instance;
@@ -36,7 +35,7 @@ static log_state &state() {
 
 void log_configure(log_level level, bool json, std::string_view instance) {
     log_state &s = state();
-    s.level = level;
+    log_lowest.store(level, std::memory_order_relaxed);
     s.json = json;
     log_set_instance(instance);
 }
@@ -55,10 +54,6 @@ bool log_level_parse(std::string_view name, log_level &level) {
         return true;
     }
     return false;
-}
-
-bool log_enabled(log_level level) {
-    return level >= state().level.load(std::memory_order_relaxed);
 }
 
 static void append_unicode_escape(std::string &out, unsigned c) {

@@ -1,9 +1,11 @@
 #include "base/metric_table.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
@@ -107,8 +109,7 @@ static constexpr metric_info table[metric_count] = {
 };
 // clang-format on
 
-static const prometheus::Histogram::BucketBoundaries boundaries = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                                                   0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
+static const prometheus::Histogram::BucketBoundaries boundaries(std::begin(metric_bounds), std::end(metric_bounds));
 
 struct metrics {
     prometheus::Registry registry;
@@ -191,16 +192,30 @@ void histogram_observe(metric_histogram_handle *h, double value) {
     reinterpret_cast<prometheus::Histogram *>(h)->Observe(value);
 }
 
-histogram_total histogram_read(const metric_histogram_handle *h) {
-    auto all = reinterpret_cast<const prometheus::Histogram *>(h)->Collect().histogram;
-    return {all.sample_count, all.sample_sum};
-}
-
 void tally_publish(metric_tally &t) {
     if (t.value == t.told)
         return;
     counter_add(t.counter, static_cast<double>(t.value - t.told));
     t.told = t.value;
+}
+
+void tally_observe(metric_histogram_tally &t, double seconds) {
+    size_t bucket = 0;
+    while (bucket < std::size(metric_bounds) && seconds > metric_bounds[bucket])
+        ++bucket;
+    ++t.untold[bucket];
+    ++t.count;
+    t.untold_sum += seconds;
+    t.sum += seconds;
+}
+
+void tally_publish(metric_histogram_tally &t) {
+    std::vector<double> increments(std::begin(t.untold), std::end(t.untold));
+    if (std::all_of(increments.begin(), increments.end(), [](double n) { return n == 0; }))
+        return;
+    reinterpret_cast<prometheus::Histogram *>(t.histogram)->ObserveMultiple(increments, t.untold_sum);
+    std::fill(std::begin(t.untold), std::end(t.untold), 0);
+    t.untold_sum = 0;
 }
 
 static void tell_process(metrics *m) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -85,11 +86,6 @@ void counter_add(metric_counter_handle *, double n = 1);
 double counter_value(const metric_counter_handle *);
 void gauge_set(metric_gauge_handle *, double value);
 void histogram_observe(metric_histogram_handle *, double value);
-struct histogram_total {
-    uint64_t count;
-    double sum;
-};
-histogram_total histogram_read(const metric_histogram_handle *);
 
 // A counter of the hot path: a plain integer of one thread, which tells the registry now and then.
 struct metric_tally {
@@ -101,6 +97,21 @@ inline void tally_add(metric_tally &t, uint64_t n = 1) {
     t.value += n;
 }
 void tally_publish(metric_tally &);
+
+// The upper bounds of every histogram's buckets, in seconds.
+inline constexpr double metric_bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                           0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
+
+// A histogram of the hot path, likewise.
+struct metric_histogram_tally {
+    uint64_t count = 0; // of all observations; the rest is what the registry has not been told yet
+    double sum = 0;
+    double untold_sum = 0;
+    uint32_t untold[std::size(metric_bounds) + 1] = {};
+    metric_histogram_handle *histogram = nullptr;
+};
+void tally_observe(metric_histogram_tally &, double seconds);
+void tally_publish(metric_histogram_tally &);
 
 // Prometheus text format 0.0.4 of everything, for any thread. What tells of the process is read for it.
 std::string metrics_serialize(metrics *);

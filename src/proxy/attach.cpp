@@ -131,7 +131,6 @@ bool attach_with(client_session *s, server_conn *c) {
     c->check_due =
         c->state == server_state::idle && now - c->member.idle_since >= s->root->conf->proxy.health_check_interval;
     link_attach(s, c);
-    pools_show(c->bucket);
     c->counted = true;
     c->found = attach_how::exact;
     session_move(s, session_state::connecting);

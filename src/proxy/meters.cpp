@@ -7,6 +7,7 @@
 
 #include "proxy/pools.h"
 #include "proxy/proxy.h"
+#include "proxy/slots.h"
 #include "tds/packet.h"
 
 static constexpr const char *outcome_names[] = {"acquired",  "acquired_after_wait", "released", "timeout",
@@ -58,10 +59,10 @@ static void counters_of(metrics *m, metric id, std::string_view bucket, const ch
         out[i] = metric_counter(m, id, {bucket, names[i]});
 }
 
-static void packets_of(metrics *m, std::string_view id, bucket_metrics &b) {
+static void packets_of(metrics *m, std::string_view id, bucket_tallies &t) {
     for (size_t d = 0; d < packet_directions; ++d)
         for (const auto &packet : packet_names)
-            b.packets[d][packet.type] =
+            t.packets[d][packet.type].counter =
                 metric_counter(m, metric::tds_packets_total, {id, direction_names[d], packet.name});
 }
 
@@ -88,18 +89,18 @@ bucket_metrics meters_of_bucket(metrics *m, const char *name, bucket_tallies &t)
     for (size_t i = 0; i < server_state_count; ++i)
         b.servers[i] =
             metric_gauge(m, metric::server_connections, {id, server_state_name(static_cast<server_state>(i))});
-    counters_of(m, metric::connections_total, id, outcome_names, b.outcome);
+    counters_of(m, metric::connections_total, id, outcome_names, t.outcome);
     counters_of(m, metric::logins_total, id, login_names, b.logins);
     counters_of(m, metric::tds_bytes_total, id, direction_names, t.bytes);
     counters_of(m, metric::attached_total, id, attach_names, t.attached);
     counters_of(m, metric::session_resets_total, id, reset_names, t.resets);
     counters_of(m, metric::state_replays_total, id, replay_names, t.replays);
     counters_of(m, metric::prepared_calls_total, id, prepared_names, t.prepared);
-    packets_of(m, id, b);
+    packets_of(m, id, t);
     pins_of(m, id, b);
     b.excess = metric_counter(m, metric::slots_excess_total, {id});
-    b.queue_wait = metric_histogram(m, metric::queue_wait_seconds, {id});
-    b.query_duration = metric_histogram(m, metric::query_duration_seconds, {id});
+    t.queue_wait.histogram = metric_histogram(m, metric::queue_wait_seconds, {id});
+    t.query_duration.histogram = metric_histogram(m, metric::query_duration_seconds, {id});
     for (const char *type : error_types)
         metric_counter(m, metric::connection_errors_total, {id, type});
     return b;
@@ -130,6 +131,11 @@ template <size_t n> static void publish_all(metric_tally (&tallies)[n]) {
 }
 
 static void publish_tallies(bucket_tallies &t) {
+    for (auto &packets : t.packets)
+        publish_all(packets);
+    publish_all(t.outcome);
+    tally_publish(t.queue_wait);
+    tally_publish(t.query_duration);
     publish_all(t.bytes);
     publish_all(t.attached);
     publish_all(t.resets);
@@ -144,9 +150,17 @@ static void show_sessions(proxy *root) {
                   static_cast<double>(root->sessions[i].count));
 }
 
+static void show_connections(proxy_bucket *pb) {
+    uint32_t idle = pool_set_idle_count(pb->pools);
+    gauge_set(pb->metrics.active, pb->core.used - idle);
+    gauge_set(pb->metrics.idle, idle);
+    // Of clients: a probe or a connection to be opened ahead is nobody's wait.
+    gauge_set(pb->metrics.queue_length, static_cast<double>(slots_clients_waiting(pb)));
+}
+
 void meters_tick(proxy *root) {
     for (auto &pb : root->buckets) {
-        pools_show(pb.get());
+        show_connections(pb.get());
         publish_tallies(pb->tallies);
         gauge_set(pb->metrics.max, pb->removed ? 0 : pb->core.max);
         gauge_set(pb->metrics.clients, pb->clients);
@@ -178,14 +192,13 @@ void meters_publish(proxy *root) {
 // ---- events ----------------------------------------------------------------------------------------------------
 
 void count_packets(proxy_bucket *pb, packet_direction direction, uint8_t tds_type, uint32_t packets) {
-    assert(tds_type < packet_types && pb->metrics.packets[static_cast<size_t>(direction)][tds_type] != nullptr);
-    counter_add(pb->metrics.packets[static_cast<size_t>(direction)][tds_type], packets);
+    assert(tds_type < packet_types && pb->tallies.packets[static_cast<size_t>(direction)][tds_type].counter != nullptr);
+    tally_add(pb->tallies.packets[static_cast<size_t>(direction)][tds_type], packets);
 }
 
 void count_known_packets(proxy_bucket *pb, packet_direction direction, uint8_t tds_type) {
-    auto *counter = tds_type < packet_types ? pb->metrics.packets[static_cast<size_t>(direction)][tds_type] : nullptr;
-    if (counter != nullptr)
-        counter_add(counter);
+    if (tds_type < packet_types && pb->tallies.packets[static_cast<size_t>(direction)][tds_type].counter != nullptr)
+        count_packets(pb, direction, tds_type);
 }
 
 void count_login(proxy *root, proxy_bucket *pb, login_result result) {
@@ -195,9 +208,7 @@ void count_login(proxy *root, proxy_bucket *pb, login_result result) {
 }
 
 void count_request(proxy_bucket *pb, uint64_t ns) {
-    ++pb->tallies.requests;
-    pb->tallies.request_ns += ns;
-    histogram_observe(pb->metrics.query_duration, static_cast<double>(ns) / 1e9);
+    tally_observe(pb->tallies.query_duration, static_cast<double>(ns) / 1e9);
 }
 
 void count_pin(proxy_bucket *pb, pin_reason reason) {

@@ -44,23 +44,22 @@ inline constexpr size_t server_state_count = 7;
 struct bucket_metrics {
     metric_gauge_handle *active, *idle, *max, *queue_length, *pinned[pin_reason_count];
     metric_gauge_handle *in_use, *clients, *up, *latency, *servers[server_state_count];
-    metric_counter_handle *outcome[static_cast<size_t>(slot_outcome::count_)];
-    metric_counter_handle *packets[packet_directions][packet_types];
     metric_counter_handle *pins[pin_reason_count];
     metric_counter_handle *logins[static_cast<size_t>(login_result::count_)];
     metric_counter_handle *excess;
-    metric_histogram_handle *queue_wait, *query_duration, *pin_duration[pin_reason_count];
+    metric_histogram_handle *pin_duration[pin_reason_count];
 };
 
 struct bucket_tallies {
     metric_tally bytes[packet_directions];
+    metric_tally packets[packet_directions][packet_types]; // without a counter where a type has no label
+    metric_tally outcome[static_cast<size_t>(slot_outcome::count_)];
     metric_tally attached[static_cast<size_t>(attach_how::count_)];
     metric_tally resets[static_cast<size_t>(reset_how::count_)];
     metric_tally replays[static_cast<size_t>(replay_outcome::count_)];
     metric_tally prepared[static_cast<size_t>(prepared_how::count_)];
-    uint64_t requests = 0;   // answered
-    uint64_t request_ns = 0; // of them together
-    uint64_t errors = 0;     // of sessions
+    metric_histogram_tally queue_wait, query_duration;
+    uint64_t errors = 0; // of sessions
 };
 
 // Of the process.

@@ -233,15 +233,6 @@ void pools_put(server_conn *c) {
     c->deadline = 0;
     server_move(c, server_state::idle);
     net_conn_watch(&c->conn.conn, net_readable);
-    pools_show(pb);
-}
-
-void pools_show(proxy_bucket *pb) {
-    uint32_t idle = pool_set_idle_count(pb->pools);
-    gauge_set(pb->metrics.active, pb->core.used - idle);
-    gauge_set(pb->metrics.idle, idle);
-    // Of clients: a probe or a connection to be opened ahead is nobody's wait.
-    gauge_set(pb->metrics.queue_length, static_cast<double>(slots_clients_waiting(pb)));
 }
 
 static void log_retired(const server_conn *c, const char *reason) {

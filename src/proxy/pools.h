@@ -50,9 +50,6 @@ void pools_warm_failed(server_conn *, const char *why);
 
 // A connection is clean and nobody's: to a waiter, to the idle ones, or closed.
 void pools_put(server_conn *);
-// Sets the gauges of idle and busy connections and of waiters: at every change, so that they are true whenever somebody
-// looks.
-void pools_show(proxy_bucket *);
 // An idle connection has something to read: it is no good any more.
 void pools_idle_event(server_conn *);
 // An idle connection of the session's pool, for it: see pool_take_idle. nullptr: there is none.

@@ -284,7 +284,7 @@ proxy *proxy_start(uv_loop_t *loop, const config &conf, ::metrics *m, std::vecto
     setup_own_version(root);
     root->records = login_records_create();
     root->scanner = tsql_scanner_create();
-    root->request_reader = tds_request_reader_create(root->scanner);
+    root->request_reader = tds_request_reader_create(root->scanner, &root->memo);
     if (root->request_reader == nullptr || root->scanner == nullptr) {
         error = "out of memory";
         return start_failed(root);

@@ -36,6 +36,7 @@
 #include "proxy/session_track.h"
 #include "proxy/settings.h"
 #include "tds/prelogin.h"
+#include "tds/tsql_memo.h"
 #include "tls/digest.h"
 #include "tls/tls_client_context.h"
 
@@ -120,6 +121,7 @@ struct proxy {
     uint64_t descriptors = 0;                     // of transactions, given to clients: proxy/deferred_begin
     uint64_t values_token = 0;                    // the last one given: proxy/sharing_values
     tsql_scanner *scanner = nullptr;              // of requests that are there as a whole, and procedures
+    tsql_memo memo;                               // of the texts of such requests
     tds_request_reader *request_reader = nullptr; // likewise
     std::string instance_id;                      // as registered
     uint64_t started = 0;                         // loop ms

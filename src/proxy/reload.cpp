@@ -51,7 +51,6 @@ void reload_removed_tick(proxy *root, proxy_bucket *pb) {
         return;
     session_close_resting(root, pb, "bucket removed");
     pools_retire_idle(pb, "bucket removed");
-    pools_show(pb);
     if (pb->core.used > 0 || pb->core.want_outstanding)
         return;
     coord_remove(root->coordinator, pb->core.index);

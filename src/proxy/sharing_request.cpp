@@ -25,6 +25,10 @@ static bool read_whole(client_session *s, std::span<const uint8_t> in) {
     const char *why = "";
     begin_reading(s, reader, in.front());
     while (tds_next_piece(c, in, s->talk->packet_size, piece, why) == tds_piece_result::piece) {
+        if (piece.begins && piece.ends) {
+            tds_request_read(reader, piece.payload);
+            return true;
+        }
         tds_request_feed(reader, piece.payload);
         if (!piece.ends)
             continue;

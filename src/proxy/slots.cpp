@@ -15,7 +15,7 @@ static proxy_bucket *bucket_at(void *user, uint32_t index) {
 }
 
 void slots_count(proxy_bucket *pb, slot_outcome outcome) {
-    counter_add(pb->metrics.outcome[static_cast<size_t>(outcome)]);
+    tally_add(pb->tallies.outcome[static_cast<size_t>(outcome)]);
 }
 
 void slots_count_error(proxy *root, proxy_bucket *pb, const char *error_type) {
@@ -29,12 +29,11 @@ static client_session *session_of(waiter *w) {
 }
 
 static void observe_wait(proxy *root, proxy_bucket *pb, const waiter &w) {
-    histogram_observe(pb->metrics.queue_wait, static_cast<double>(proxy_now(root) - w.since) / 1000.0);
+    tally_observe(pb->tallies.queue_wait, static_cast<double>(proxy_now(root) - w.since) / 1000.0);
 }
 
 // The waiter is out of the queue and owns a slot now.
 static void grant(proxy *root, proxy_bucket *pb, waiter *w, bool taken_over) {
-    pools_show(pb);
     if (w->kind == waiter_kind::warm) {
         pools_warm_granted(root, pb);
         return;
@@ -58,7 +57,6 @@ static void grant(proxy *root, proxy_bucket *pb, waiter *w, bool taken_over) {
 static void deny(proxy *root, proxy_bucket *pb, waiter *w, proxy_error error, const char *detail) {
     if (w->kind != waiter_kind::client)
         return; // the next one is due in its time
-    pools_show(pb);
     observe_wait(root, pb, *w);
     session_slot_denied(session_of(w), error, detail);
 }
@@ -124,7 +122,6 @@ client_session *slots_waiting_for_pool(waiter *w) {
 
 void slots_take_out(proxy *root, proxy_bucket *pb, waiter *w) {
     bucket_cancel(pb->core, *w);
-    pools_show(pb);
     if (w->refused)
         observe_wait(root, pb, *w);
     slots_count(pb, w->refused ? slot_outcome::acquired_after_wait : slot_outcome::acquired);
@@ -186,7 +183,6 @@ bucket_verdict slots_request(proxy *root, proxy_bucket *pb, waiter &w) {
     if (w.kind == waiter_kind::client)
         bucket_cancel(pb->core, pb->warm_wait); // it yields to anybody; its time comes again
     bucket_verdict verdict = bucket_request(pb->core, w, proxy_now(root));
-    pools_show(pb);
     if (verdict == bucket_verdict::wait)
         ask(root, pb);
     return verdict;
@@ -198,7 +194,6 @@ void slots_cancel(proxy *root, proxy_bucket *pb, waiter &w) {
     bucket_cancel(pb->core, w);
     if (w.kind == waiter_kind::client) {
         observe_wait(root, pb, w);
-        pools_show(pb);
         slots_count(pb, slot_outcome::cancelled);
     }
 }
@@ -216,7 +211,6 @@ void slots_release(proxy *root, proxy_bucket *pb) {
         grant(root, pb, w, true);
         return;
     }
-    pools_show(pb);
     coord_release(root->coordinator, pb->core.index);
     bucket_slot_maybe_free(pb->core);
     ask(root, pb);

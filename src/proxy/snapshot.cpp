@@ -50,8 +50,8 @@ static snapshot_bucket bucket_now(const proxy *root, const proxy_bucket &pb) {
     for (size_t i = 0; i < server_state_count; ++i)
         if (pb.servers[i] > 0)
             b.servers.push_back({server_state_name(static_cast<server_state>(i)), pb.servers[i]});
-    b.requests = pb.tallies.requests;
-    b.request_us = pb.tallies.request_ns / 1000;
+    b.requests = pb.tallies.query_duration.count;
+    b.request_us = static_cast<uint64_t>(pb.tallies.query_duration.sum * 1e6);
     b.errors = pb.tallies.errors;
     return b;
 }

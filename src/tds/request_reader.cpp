@@ -8,6 +8,7 @@
 #include "tds/login7.h"
 #include "tds/packet.h"
 #include "tds/request_reader_steps.h"
+#include "tds/tsql_memo.h"
 #include "tds/tsql_scan.h"
 
 using result = tds_request_step;
@@ -76,24 +77,48 @@ static void feed_narrow(tds_request_reader &r, std::span<const uint8_t> text) {
     }
 }
 
-static void feed_text(tds_request_reader &r, std::span<const uint8_t> text) {
+static tsql_scope scope_of(const tds_request_reader &r) {
+    return r.info->type == tds_type_sql_batch ? tsql_scope::batch : tsql_scope::inner;
+}
+
+static void begin_scan(tds_request_reader &r) {
+    r.fresh = false;
+    tsql_scan_begin(r.scanner, scope_of(r), r.info->effect);
+}
+
+// A text is looked up where nothing before it has had an effect.
+static bool may_look_up(const tds_request_reader &r) {
+    return r.memo != nullptr && r.feeding == tds_value_use::text && r.texts == 1 && r.info->calls_count == 0;
+}
+
+// `whole`: if it is the text's first part, it is all of it.
+static void feed_text(tds_request_reader &r, std::span<const uint8_t> text, bool whole) {
+    if (r.feeding == tds_value_use::none)
+        return;
+    if (r.fresh && whole && may_look_up(r)) {
+        r.feeding = tds_value_use::none;
+        return tsql_memo_scan(*r.memo, r.scanner, scope_of(r), text, r.info->effect);
+    }
+    if (r.fresh)
+        begin_scan(r);
     if (r.feeding == tds_value_use::narrow_text)
         feed_narrow(r, text);
-    else if (r.feeding == tds_value_use::text)
+    else
         tsql_scan_feed(r.scanner, text);
 }
 
 void tds_request_text_begin(tds_request_reader &r, tds_value_use form) {
     r.feeding = form;
+    r.fresh = true;
     r.chunks = 0;
     ++r.texts;
-    tsql_scan_begin(r.scanner, r.info->type == tds_type_sql_batch ? tsql_scope::batch : tsql_scope::inner,
-                    r.info->effect);
 }
 
 void tds_request_text_end(tds_request_reader &r) {
     if (r.feeding == tds_value_use::none)
         return;
+    if (r.fresh)
+        begin_scan(r);
     r.feeding = tds_value_use::none;
     tsql_scan_end(r.scanner);
 }
@@ -102,7 +127,7 @@ void tds_request_text_end(tds_request_reader &r) {
 
 static result step_batch_text(tds_request_reader &r, tds_request_cursor &c) {
     std::span<const uint8_t> text(c.p, c.end);
-    feed_text(r, text);
+    feed_text(r, text, r.last);
     r.info->place.bytes += text.size();
     c.p = c.end;
     return result::more;
@@ -193,7 +218,7 @@ static result run(tds_request_reader &r, tds_request_cursor &c) {
     for (;;) {
         if (r.skip > 0) {
             auto n = static_cast<size_t>(std::min<uint64_t>(r.skip, static_cast<uint64_t>(c.end - c.p)));
-            feed_text(r, {c.p, n});
+            feed_text(r, {c.p, n}, n == r.skip && r.kind != tds_value_kind::plp);
             c.p += n;
             r.skip -= n;
             if (r.skip > 0)
@@ -205,10 +230,10 @@ static result run(tds_request_reader &r, tds_request_cursor &c) {
     }
 }
 
-tds_request_reader *tds_request_reader_create(tsql_scanner *scanner) {
+tds_request_reader *tds_request_reader_create(tsql_scanner *scanner, tsql_memo *memo) {
     auto *r = new (std::nothrow) tds_request_reader;
     if (r != nullptr)
-        r->scanner = scanner;
+        r->scanner = scanner, r->memo = memo;
     return r;
 }
 
@@ -226,7 +251,7 @@ void tds_request_begin(tds_request_reader *r, uint8_t type, uint32_t version, bo
     r->small_have = 0;
     r->feeding = tds_value_use::none;
     r->texts = 0;
-    r->in_call = r->head_due = false;
+    r->in_call = r->head_due = r->last = false;
     r->step = r->wide && type != tds_type_bulk ? step_headers : step_body;
 }
 
@@ -282,4 +307,10 @@ void tds_request_end(tds_request_reader *r) {
     if (info.broken)
         assume_the_worst(info.effect);
     r->info = nullptr;
+}
+
+void tds_request_read(tds_request_reader *r, std::span<const uint8_t> payload) {
+    r->last = true;
+    tds_request_feed(r, payload);
+    tds_request_end(r);
 }

@@ -17,6 +17,7 @@
 #include "tds/rpc_name.h"
 #include "tds/tsql_effect.h"
 
+struct tsql_memo;
 struct tsql_scanner;
 
 inline constexpr size_t tds_rpc_places = 4; // parameters of a call whose place is kept
@@ -103,8 +104,9 @@ inline void tds_request_renew(tds_request_info &info) {
     info.calls = std::move(calls);
 }
 
-struct tds_request_reader;                                     // opaque
-tds_request_reader *tds_request_reader_create(tsql_scanner *); // uses the scanner; nullptr: out of memory
+struct tds_request_reader; // opaque
+// Uses the scanner, and the memo for texts that come whole, if there is one. nullptr: out of memory.
+tds_request_reader *tds_request_reader_create(tsql_scanner *, tsql_memo *memo_or_null = nullptr);
 void tds_request_reader_destroy(tds_request_reader *);
 
 // `version`: negotiated with the client. `enclave`: COLUMNENCRYPTION was acknowledged with version 2 or later, so that
@@ -113,6 +115,8 @@ void tds_request_reader_destroy(tds_request_reader *);
 void tds_request_begin(tds_request_reader *, uint8_t type, uint32_t version, bool enclave, tds_request_info &info);
 void tds_request_feed(tds_request_reader *, std::span<const uint8_t> payload);
 void tds_request_end(tds_request_reader *);
+// All of the payload at once: feed and end.
+void tds_request_read(tds_request_reader *, std::span<const uint8_t> payload);
 
 // Between two feeds: from this payload offset on nothing may be passed on, if calls of prepared statements are to be
 // changed: one may have begun there whose head is not complete.

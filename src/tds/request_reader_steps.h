@@ -35,6 +35,7 @@ inline constexpr uint8_t tds_tvp_default = 0xff; // a column without values
 
 struct tds_request_reader {
     tsql_scanner *scanner = nullptr;
+    tsql_memo *memo = nullptr;
     tds_request_info *info = nullptr; // of the message being read, or null
     bool wide = true;                 // TDS 7.2 or later
     bool collated = true;             // TDS 7.1 or later
@@ -52,6 +53,8 @@ struct tds_request_reader {
 
     // Text
     tds_value_use feeding = tds_value_use::none; // what is stepped over is text
+    bool fresh = false;                          // nothing of that text has come yet
+    bool last = false;                           // the message ends with this piece
     uint32_t texts = 0;                          // scanned in this message
     uint32_t chunks = 0;                         // of a text in a PLP value
 

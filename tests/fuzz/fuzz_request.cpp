@@ -1,7 +1,7 @@
 // Fuzz target: the reader of requests. The input is the packets of one message; the first one's SPID holds the version
 // and the enclave bit, the last byte of the input the size of the pieces. A reading in pieces has to find what a
-// reading of the whole finds and to give the scanner the same texts; other text has to fit into the place that it
-// names.
+// reading of the whole finds and to give the scanner the same texts; so has one with a memo of all texts before it;
+// other text has to fit into the place that it names.
 #include <cstdint>
 #include <cstdlib>
 
@@ -80,6 +80,9 @@ static void read_message(const request_kind &kind, const bytes &payload, size_t 
     reading whole = read_only(kind, payload, {payload.size()});
     // Long ones not byte by byte: each piece is a copy.
     same(whole, read_only(kind, payload, pieces_of(payload.size(), std::max(piece, payload.size() / 200))));
+    static tsql_memo memo;
+    for (int times = 0; times < 3; ++times)
+        same(whole, read_with_memo(kind, payload, memo, whole));
     inside(whole.info, payload.size());
     size_t units = 0;
     for (const fake_text &t : whole.texts) {

@@ -74,14 +74,14 @@ void console_show_instances(console_call &call) {
 // ---- figures ---------------------------------------------------------------------------------------------------
 
 static uint64_t packets(const proxy_bucket *pb, packet_direction direction) {
-    double sum = 0;
-    for (const metric_counter_handle *counter : pb->metrics.packets[static_cast<size_t>(direction)])
-        sum += counter != nullptr ? counter_value(counter) : 0;
-    return static_cast<uint64_t>(sum);
+    uint64_t sum = 0;
+    for (const metric_tally &packets : pb->tallies.packets[static_cast<size_t>(direction)])
+        sum += packets.value;
+    return sum;
 }
 
 static uint64_t outcome(const proxy_bucket *pb, slot_outcome which) {
-    return static_cast<uint64_t>(counter_value(pb->metrics.outcome[static_cast<size_t>(which)]));
+    return pb->tallies.outcome[static_cast<size_t>(which)].value;
 }
 
 static uint64_t microseconds(double seconds) {
@@ -89,7 +89,7 @@ static uint64_t microseconds(double seconds) {
 }
 
 static void show_stats(console_call &call, const proxy_bucket *pb) {
-    histogram_total requests = histogram_read(pb->metrics.query_duration);
+    const metric_histogram_tally &requests = pb->tallies.query_duration;
     uint64_t after_wait = outcome(pb, slot_outcome::acquired_after_wait);
     console_row(call);
     console_text(call, pb->core.id);
@@ -97,7 +97,7 @@ static void show_stats(console_call &call, const proxy_bucket *pb) {
     console_number(call, microseconds(requests.sum));
     console_number(call, outcome(pb, slot_outcome::acquired) + after_wait);
     console_number(call, after_wait);
-    console_number(call, microseconds(histogram_read(pb->metrics.queue_wait).sum));
+    console_number(call, microseconds(pb->tallies.queue_wait.sum));
     console_number(call, outcome(pb, slot_outcome::timeout));
     console_number(call, outcome(pb, slot_outcome::rejected_queue_full));
     console_number(call, outcome(pb, slot_outcome::cancelled));

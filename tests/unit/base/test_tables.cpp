@@ -112,6 +112,35 @@ static void test_tally_tells_what_is_new(void **) {
     metrics_destroy(m);
 }
 
+// A histogram tally and a histogram that is told at once must show the same buckets, at the bounds as well.
+static void test_histogram_tally_is_the_same_histogram(void **) {
+    metrics *m = metrics_create();
+    metric_histogram_handle *at_once = metric_histogram(m, metric::queue_wait_seconds, {"b-1"});
+    metric_histogram_tally t;
+    t.histogram = metric_histogram(m, metric::queue_wait_seconds, {"b-2"});
+    double sum = 0;
+    for (double seconds : {0.0, 0.0005, 0.00050001, 0.3, 59.9, 60.0, 61.0, 0.0}) {
+        histogram_observe(at_once, seconds);
+        tally_observe(t, seconds);
+        sum += seconds;
+        if (seconds == 0.3)
+            tally_publish(t);
+    }
+    assert_int_equal(t.count, 8);
+    assert_true(t.sum == sum);
+    for (int twice = 0; twice < 2; ++twice) {
+        tally_publish(t);
+        std::string text = metrics_serialize(m), wanted;
+        for (size_t at = 0; (at = text.find("_bucket{bucket_id=\"b-1\"", at)) != std::string::npos; ++at) {
+            wanted = text.substr(at, text.find('\n', at) - at);
+            wanted.replace(wanted.find("b-1"), 3, "b-2");
+            assert_contains(text, wanted.c_str());
+        }
+        assert_contains(wanted, "b-2");
+    }
+    metrics_destroy(m);
+}
+
 // The value of a line that begins so, or -1.
 static double value_of(const std::string &text, const std::string &name) {
     size_t at = text.find("\n" + name + " ");
@@ -143,6 +172,7 @@ int main() {
         cmocka_unit_test(test_metric_names_types_labels),
         cmocka_unit_test(test_values_and_text_format),
         cmocka_unit_test(test_tally_tells_what_is_new),
+        cmocka_unit_test(test_histogram_tally_is_the_same_histogram),
         cmocka_unit_test(test_process_is_told),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
