@@ -33,7 +33,7 @@ static void send_all(net_outbox &o) {
 void net_outbox_add(net_outbox &o, net_stream &s) {
     if (s.posted.owner != nullptr)
         return;
-    list_push_back(o.waiting, s);
+    s.goes_first ? list_push_front(o.waiting, s) : list_push_back(o.waiting, s);
     if (o.waiting.count >= send_early)
         send_all(o);
 }

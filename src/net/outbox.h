@@ -5,6 +5,9 @@
 // A stream that is flushed, shut down or closed before that sends for itself what it has. What the socket does not take
 // stays with the stream, as after any send; its owner is told by an event, so that it watches for room, or finds the
 // error.
+//
+// Servers get theirs before clients do: a server connection that waits is what all others wait for, and a client that
+// is woken last finds more answers at once.
 #pragma once
 
 #include <vector>

@@ -22,6 +22,7 @@ struct net_stream {
     iobuf unsent;                 // in clear; with TLS what has not been encrypted yet
     net_outbox *outbox = nullptr; // nullptr: everything is sent at once
     list_node<net_stream> posted; // of the outbox
+    bool goes_first = false;      // of the streams that wait there: a server's
     int error = 0;                // negative errno of what the outbox has sent
 };
 using net_stream_list = list<net_stream, &net_stream::posted>;

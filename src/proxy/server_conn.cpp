@@ -102,6 +102,7 @@ server_conn *server_open(proxy *root, proxy_bucket *pb, server_purpose purpose, 
         return nullptr;
     c->root = root;
     c->conn.outbox = &root->outbox;
+    c->conn.goes_first = true;
     c->bucket = pb;
     c->purpose = purpose;
     c->id = root->next_server_id++;
