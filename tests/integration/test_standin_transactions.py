@@ -144,8 +144,9 @@ def test_what_begins_an_implicit_transaction(t):
     client.query("DECLARE c CURSOR FOR SELECT 1 AS n; SET IMPLICIT_TRANSACTIONS ON")
     begin = ["SELECT n FROM dbo.n", "INSERT INTO dbo.n VALUES (1)", "UPDATE dbo.n SET n = 2", "DELETE FROM dbo.n",
              "CREATE TABLE dbo.new (n int)", "OPEN c", "TRUNCATE TABLE dbo.n", "CREATE PROCEDURE dbo.p AS SELECT 1",
-             "DECLARE @n int; SELECT @n = n FROM dbo.n", "SELECT n INTO #t FROM dbo.n"]
-    do_not = ["SELECT 1", "SELECT @@TRANCOUNT", "DECLARE @n int; SET @n = 1", "SET LOCK_TIMEOUT 5", "PRINT 'x'",
+             "DECLARE @n int; SELECT @n = n FROM dbo.n", "SELECT n INTO #t FROM dbo.n",
+             "SELECT (SELECT MAX(n) FROM dbo.n) AS m"]
+    do_not = ["SELECT 1", "SELECT (SELECT 1 AS a) AS b", "SELECT DISTINCT 1 AS n", "SELECT @@TRANCOUNT", "DECLARE @n int; SET @n = 1", "SET LOCK_TIMEOUT 5", "PRINT 'x'",
               "USE tenant_db", "IF @@TRANCOUNT > 0 COMMIT", "WAITFOR DELAY '00:00:00'", "DBCC USEROPTIONS"]
     seen = {}
     for text in begin + do_not:

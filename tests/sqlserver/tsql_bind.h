@@ -65,8 +65,8 @@ struct plan {
     bool direct = false;
     std::vector<bound_ptr> items; // direct
     bound_ptr where;
-    bound_ptr top; // checked before it runs
-    bool has_from = false;
+    bound_ptr top;                                           // checked before it runs
+    bool has_from = false;                                   // it, or a query inside it, reads from something
     std::vector<std::pair<std::string, std::string>> assign; // SELECT @v = ...: variable, operator
     uint64_t schema_version = 0, temp_version = 0;
     std::string db;

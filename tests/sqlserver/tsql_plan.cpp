@@ -40,7 +40,6 @@ plan_ptr plan_query(frame &f, const query &q) {
     p = std::make_shared<plan>();
     binder b{f, *p};
     std::vector<bound_ptr> items;
-    p->has_from = true;
     p->sql = translate_query(b, q, items, true);
     plan_columns(*p, items);
     return p;

@@ -438,8 +438,10 @@ static std::string translate_core(binder &b, const query &q, std::vector<bound_p
     std::string from, text = core.distinct ? "SELECT DISTINCT " : "SELECT ";
     if (core.top_percent)
         fail(40510, 16, 1, "TOP PERCENT is not supported by this server.");
-    if (core.from != nullptr)
+    if (core.from != nullptr) {
+        b.p.has_from = true;
         from = " FROM " + translate_table(b, *core.from, sc, false);
+    }
     bind_items(b, core, sc, items);
     for (size_t i = 0; i < items.size(); i++) {
         bool collate = items[i]->kind != bound_kind::column;
