@@ -3,10 +3,13 @@
 //      config -> log -> metrics -> HTTP -> buckets, listeners, coordinator -> ready
 //      and the other way round at the end: sessions, slots, coordinator, HTTP, loop
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include "base/systemd.h"
 #include "config/config.h"
 #include "http/http.h"
+#include "proxy/meters.h"
 #include "proxy/proxy.h"
 #include "proxy/reload.h"
 #include "proxy/snapshot.h"
@@ -115,7 +119,33 @@ struct app {
     proxy *root = nullptr;
     uv_signal_t terminate, interrupt, hangup;
     uv_timer_t watchdog; // tells systemd that the loop turns
+
+    // Somebody wants to see the metrics: the loop tells the registry what it has counted in plain integers.
+    uv_async_t scrape;
+    std::mutex scrape_lock; // guards what follows
+    std::condition_variable scrape_told;
+    uint64_t scrapes = 0;
 };
+
+static constexpr auto scrape_wait = std::chrono::milliseconds(250);
+
+static void on_scrape(uv_async_t *async) {
+    auto *a = static_cast<app *>(async->data);
+    if (a->root != nullptr)
+        meters_tell(a->root);
+    std::lock_guard guard(a->scrape_lock);
+    ++a->scrapes;
+    a->scrape_told.notify_all();
+}
+
+// On an HTTP thread. Where the loop is at work for long, or is not there any more, what it told last must do.
+static void before_metrics(void *user) {
+    auto *a = static_cast<app *>(user);
+    std::unique_lock guard(a->scrape_lock);
+    uint64_t before = a->scrapes;
+    uv_async_send(&a->scrape);
+    a->scrape_told.wait_for(guard, scrape_wait, [&] { return a->scrapes != before; });
+}
 
 static void publish(void *user, proxy *root) {
     auto *a = static_cast<app *>(user);
@@ -127,6 +157,7 @@ static void on_stopped(void *user) {
     for (uv_signal_t *s : {&a->terminate, &a->interrupt, &a->hangup})
         uv_close(reinterpret_cast<uv_handle_t *>(s), nullptr);
     uv_close(reinterpret_cast<uv_handle_t *>(&a->watchdog), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t *>(&a->scrape), nullptr);
 }
 
 // Twice in the time that systemd waits.
@@ -206,9 +237,9 @@ static void watch_signals(app *a) {
 
 static bool start(app *a, std::string &error) {
     const proxy_config &conf = a->conf->proxy;
-    a->http = http_start(
-        {conf.health_listen_addr, conf.health_check_port, conf.metrics_port, conf.http_threads, TDSBOUNCER_VERSION},
-        a->registry, error);
+    a->http = http_start({conf.health_listen_addr, conf.health_check_port, conf.metrics_port, conf.http_threads,
+                          TDSBOUNCER_VERSION, before_metrics, a},
+                         a->registry, error);
     if (a->http == nullptr)
         return false;
     a->root = proxy_start(&a->loop, *a->conf, a->registry, systemd_take_sockets(), error);
@@ -236,6 +267,8 @@ static int run(app *a) {
                            {TDSBOUNCER_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING), uv_version_string()}),
               1);
     start_watchdog(a);
+    uv_async_init(&a->loop, &a->scrape, on_scrape);
+    a->scrape.data = a;
     watch_signals(a); // first: a signal that comes before the loop runs waits for it
     if (!start(a, error)) {
         log_error("start failed", {{"error", error}});

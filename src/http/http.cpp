@@ -101,8 +101,11 @@ reply health_reply(http_server &server, std::string_view path) {
 }
 
 reply answer(http_server &server, int port, std::string_view path) {
-    if (path == "/metrics" && port == server.options.metrics_port)
+    if (path == "/metrics" && port == server.options.metrics_port) {
+        if (server.options.before_metrics != nullptr)
+            server.options.before_metrics(server.options.user);
         return {200, metrics_type, metrics_serialize(server.registry)};
+    }
     if (port == server.options.health_port)
         return health_reply(server, path);
     return {404, text_type, "not found\n"};

@@ -1,6 +1,7 @@
 // The HTTP side: health and the status page on one port, metrics on another, one civetweb context with a few threads.
 //
-// The loop publishes a snapshot; the HTTP threads only read it and the metrics registry. They never touch loop state.
+// The loop publishes a snapshot; the HTTP threads only read it and the metrics registry. They never touch loop state,
+// but before they read the registry they may ask for what has been counted since the registry was last told.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@ struct http_options {
     uint16_t metrics_port; // 0: off; may equal health_port
     uint32_t threads;
     std::string version;
+    void (*before_metrics)(void *user) = nullptr; // called on an HTTP thread
+    void *user = nullptr;
 };
 
 struct http_server;

@@ -158,7 +158,7 @@ static void show_connections(proxy_bucket *pb) {
     gauge_set(pb->metrics.queue_length, static_cast<double>(slots_clients_waiting(pb)));
 }
 
-void meters_tick(proxy *root) {
+void meters_tell(proxy *root) {
     for (auto &pb : root->buckets) {
         show_connections(pb.get());
         publish_tallies(pb->tallies);
@@ -168,6 +168,10 @@ void meters_tick(proxy *root) {
     }
     gauge_set(root->meters.accepting, root->draining ? 0 : 1);
     show_sessions(root);
+}
+
+void meters_tick(proxy *root) {
+    meters_tell(root);
     histogram_observe(root->meters.loop_delay, static_cast<double>(root->longest_turn) / 1e9);
 }
 

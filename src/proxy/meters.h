@@ -1,5 +1,5 @@
 // What this folder tells the metrics registry: the handles of each bucket's and the process's series, looked up once,
-// and what is counted on the hot path in plain integers and told on the tick.
+// and what is counted on the hot path in plain integers and told when somebody looks.
 #pragma once
 
 #include <cstddef>
@@ -71,7 +71,8 @@ struct proxy_metrics {
 
 bucket_metrics meters_of_bucket(metrics *, const char *id, bucket_tallies &);
 void meters_start(proxy *);
-// Every tick: gauges that change all the time, and what has been counted since the last one.
+// Gauges that change all the time, and what has been counted since the last call: when somebody looks, and every tick.
+void meters_tell(proxy *);
 void meters_tick(proxy *);
 // About once a second: what must be counted for it.
 void meters_publish(proxy *);
