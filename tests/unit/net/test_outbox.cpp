@@ -118,6 +118,17 @@ static void test_a_crowd_does_not_wait_for_the_turn(void **) {
         assert_int_equal(arrived(w[i]).size(), 3);
 }
 
+static void test_servers_go_first(void **) {
+    world_of_lines w(3, true);
+    w[1].stream.goes_first = true;
+    for (size_t i = 0; i < 3; ++i)
+        assert_int_equal(stream_send(&w[i].stream, all_of(3, static_cast<uint8_t>(i))), 0);
+    assert_ptr_equal(list_front(w.outbox.waiting), &w[1].stream);
+    net_outbox_turn(w.outbox);
+    for (size_t i = 0; i < 3; ++i)
+        assert_true(arrived(w[i]) == all_of(3, static_cast<uint8_t>(i)));
+}
+
 static void test_order_is_kept(void **) {
     world_of_lines w(1, true);
     bytes expected;
@@ -250,6 +261,7 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(test_they_leave_together),
         cmocka_unit_test(test_a_crowd_does_not_wait_for_the_turn),
+        cmocka_unit_test(test_servers_go_first),
         cmocka_unit_test(test_order_is_kept),
         cmocka_unit_test(test_flush_and_free_send_for_themselves),
         cmocka_unit_test(test_what_the_socket_does_not_take_stays),
