@@ -55,6 +55,7 @@ def test_packets_logins_and_requests(t, mode):
         client.attention()
         client.receive()
         client.close()
+        wait_until(lambda: proxy.metric("proxy_connections_idle", bucket_id="b1") == 1, 10, "the next one finds it clean")
     assert try_login(proxy.port, server.user, "wrong", server.database).number == 18456
     settled(proxy, f"{mode}: all given back")
     assert packets(proxy, "client_to_proxy") == {"prelogin": 3, "login": 3, "batch": 4, "rpc": 2, "tm": 4, "attention": 2}
