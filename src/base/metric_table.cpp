@@ -210,12 +210,13 @@ void tally_observe(metric_histogram_tally &t, double seconds) {
 }
 
 void tally_publish(metric_histogram_tally &t) {
-    std::vector<double> increments(std::begin(t.untold), std::end(t.untold));
-    if (std::all_of(increments.begin(), increments.end(), [](double n) { return n == 0; }))
+    if (t.count == t.told)
         return;
+    std::vector<double> increments(std::begin(t.untold), std::end(t.untold));
     reinterpret_cast<prometheus::Histogram *>(t.histogram)->ObserveMultiple(increments, t.untold_sum);
     std::fill(std::begin(t.untold), std::end(t.untold), 0);
     t.untold_sum = 0;
+    t.told = t.count;
 }
 
 static void tell_process(metrics *m) {

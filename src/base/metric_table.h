@@ -104,7 +104,8 @@ inline constexpr double metric_bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 
 // A histogram of the hot path, likewise.
 struct metric_histogram_tally {
-    uint64_t count = 0; // of all observations; the rest is what the registry has not been told yet
+    uint64_t count = 0; // of all observations
+    uint64_t told = 0;
     double sum = 0;
     double untold_sum = 0;
     uint32_t untold[std::size(metric_bounds) + 1] = {};
